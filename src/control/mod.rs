@@ -1,0 +1,1 @@
+//! The loop between source, translation and proxy; leadership and statuses.

@@ -1,0 +1,14 @@
+//! adit, a Kubernetes ingress controller: `source` brings objects, `translate` turns them into a routing table,
+//! `proxy` serves it. `objects` and `route` are the contracts between the three; only `app` sees both sides.
+//! ARCHITECTURE.md walks through the flow and the rules of the layers.
+
+pub mod admin;
+pub mod config;
+pub mod control;
+pub mod demo;
+pub mod objects;
+pub mod proxy;
+pub mod route;
+pub mod source;
+pub mod telemetry;
+pub mod translate;

@@ -1,0 +1,210 @@
+//! The contract going in: the Kubernetes objects that a translator may read, whatever brought them here.
+//!
+//! A source (a cluster, a directory) turns what it sees into [`Change`]s. [`Objects`] is the state those add up to,
+//! and [`Touched`] says what a change concerns, so that only that is translated again.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+pub use k8s_openapi::api::core::v1::{Endpoints, Node, Secret, Service};
+pub use k8s_openapi::api::discovery::v1::EndpointSlice;
+pub use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+
+/// The label by which an EndpointSlice names its Service.
+pub const SERVICE_LABEL: &str = "kubernetes.io/service-name";
+
+/// Names one object within its kind. Cluster-wide objects have an empty namespace.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey {
+    /// `metadata.namespace`, or empty.
+    pub namespace: Arc<str>,
+    /// `metadata.name`.
+    pub name: Arc<str>,
+}
+
+impl ObjectKey {
+    /// The key of `name` in `namespace`.
+    pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// Parses `namespace/name`, the form in which flags name objects.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (namespace, name) = text.split_once('/')?;
+        (!namespace.is_empty() && !name.is_empty() && !name.contains('/')).then(|| Self::new(namespace, name))
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() { f.write_str(&self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
+    }
+}
+
+impl fmt::Debug for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// All objects of one kind.
+pub type Kind<K> = BTreeMap<ObjectKey, Arc<K>>;
+
+/// Which optional kinds the source may see. What a role forbids is not the same as what does not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// IngressClasses can be listed; else `ingressClassName` is matched by name.
+    pub classes: bool,
+    /// EndpointSlices can be listed; else core/v1 Endpoints are read.
+    pub slices: bool,
+    /// Secrets can be listed; else TLS falls back to the default certificate.
+    pub secrets: bool,
+    /// Nodes can be listed; else `nodeportlb` has no addresses.
+    pub nodes: bool,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self { classes: true, slices: true, secrets: true, nodes: true }
+    }
+}
+
+/// The objects of this moment.
+#[derive(Clone, Debug, Default)]
+pub struct Objects {
+    /// Ingresses, all classes.
+    pub ingresses: Kind<Ingress>,
+    /// IngressClasses.
+    pub classes: Kind<IngressClass>,
+    /// Services.
+    pub services: Kind<Service>,
+    /// EndpointSlices by the Service they belong to, then by their own name.
+    pub slices: BTreeMap<ObjectKey, BTreeMap<Arc<str>, Arc<EndpointSlice>>>,
+    /// core/v1 Endpoints, read only where EndpointSlices are forbidden. Keyed like their Service.
+    pub endpoints: Kind<Endpoints>,
+    /// Secrets that may hold certificates.
+    pub secrets: Kind<Secret>,
+    /// Nodes.
+    pub nodes: Kind<Node>,
+    /// What the source may see.
+    pub access: Access,
+    /// Objects found that a later version would serve, counted by kind (`IngressRoute`).
+    pub unserved: BTreeMap<&'static str, usize>,
+    slice_owner: BTreeMap<ObjectKey, ObjectKey>,
+}
+
+/// One object that came (`Some`) or went (`None`).
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// An Ingress.
+    Ingress(ObjectKey, Option<Arc<Ingress>>),
+    /// An IngressClass.
+    Class(ObjectKey, Option<Arc<IngressClass>>),
+    /// A Service.
+    Service(ObjectKey, Option<Arc<Service>>),
+    /// An EndpointSlice, by its own key.
+    Slice(ObjectKey, Option<Arc<EndpointSlice>>),
+    /// A core/v1 Endpoints.
+    Endpoints(ObjectKey, Option<Arc<Endpoints>>),
+    /// A Secret.
+    Secret(ObjectKey, Option<Arc<Secret>>),
+    /// A Node.
+    Node(ObjectKey, Option<Arc<Node>>),
+    /// What the source may see has changed.
+    Access(Access),
+    /// The count of objects of this kind that nothing serves.
+    Unserved(&'static str, usize),
+}
+
+/// What a change concerns.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Touched {
+    /// This Ingress.
+    Ingress(ObjectKey),
+    /// Any IngressClass: which Ingresses are ours may have changed.
+    Classes,
+    /// This Service.
+    Service(ObjectKey),
+    /// The endpoints of this Service.
+    Endpoints(ObjectKey),
+    /// This Secret.
+    Secret(ObjectKey),
+    /// Any Node.
+    Nodes,
+    /// Everything.
+    All,
+}
+
+impl Objects {
+    /// Applies one change and says what it concerns; empty when nothing changed.
+    pub fn apply(&mut self, change: Change) -> Vec<Touched> {
+        match change {
+            Change::Ingress(key, object) => {
+                put(&mut self.ingresses, key, object).map(Touched::Ingress).into_iter().collect()
+            }
+            Change::Class(key, object) => {
+                put(&mut self.classes, key, object).map(|_| Touched::Classes).into_iter().collect()
+            }
+            Change::Service(key, object) => {
+                put(&mut self.services, key, object).map(Touched::Service).into_iter().collect()
+            }
+            Change::Endpoints(key, object) => {
+                put(&mut self.endpoints, key, object).map(Touched::Endpoints).into_iter().collect()
+            }
+            Change::Secret(key, object) => {
+                put(&mut self.secrets, key, object).map(Touched::Secret).into_iter().collect()
+            }
+            Change::Node(key, object) => {
+                put(&mut self.nodes, key, object).map(|_| Touched::Nodes).into_iter().collect()
+            }
+            Change::Slice(key, object) => self.put_slice(key, object),
+            Change::Access(access) if access == self.access => Vec::new(),
+            Change::Access(access) => {
+                self.access = access;
+                vec![Touched::All]
+            }
+            Change::Unserved(kind, count) => {
+                let before = if count == 0 { self.unserved.remove(kind) } else { self.unserved.insert(kind, count) };
+                if before.unwrap_or(0) == count { Vec::new() } else { vec![Touched::All] }
+            }
+        }
+    }
+
+    /// A slice may move to another Service when its label is edited: both are touched.
+    fn put_slice(&mut self, key: ObjectKey, object: Option<Arc<EndpointSlice>>) -> Vec<Touched> {
+        let owner = object.as_ref().and_then(|slice| {
+            let service = slice.metadata.labels.as_ref()?.get(SERVICE_LABEL)?;
+            Some(ObjectKey { namespace: key.namespace.clone(), name: service.as_str().into() })
+        });
+        let before = match &owner {
+            Some(owner) => self.slice_owner.insert(key.clone(), owner.clone()),
+            None => self.slice_owner.remove(&key),
+        };
+        let mut touched = Vec::new();
+        if let Some(before) = before.filter(|before| Some(before) != owner.as_ref()) {
+            if let Some(slices) = self.slices.get_mut(&before) {
+                slices.remove(&key.name);
+                if slices.is_empty() {
+                    self.slices.remove(&before);
+                }
+            }
+            touched.push(Touched::Endpoints(before));
+        }
+        if let (Some(owner), Some(slice)) = (owner, object) {
+            self.slices.entry(owner.clone()).or_default().insert(key.name, slice);
+            touched.push(Touched::Endpoints(owner));
+        }
+        touched
+    }
+}
+
+fn put<K>(kind: &mut Kind<K>, key: ObjectKey, object: Option<Arc<K>>) -> Option<ObjectKey> {
+    match object {
+        Some(object) => {
+            kind.insert(key.clone(), object);
+            Some(key)
+        }
+        None => kind.remove(&key).map(|_| key),
+    }
+}

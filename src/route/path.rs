@@ -1,0 +1,136 @@
+//! Which paths a rule is for.
+
+use std::fmt;
+use std::sync::Arc;
+
+use regex::Regex;
+
+/// The path of a rule. Matching is on the request's path as it will be forwarded, and is case-sensitive.
+#[derive(Clone, Debug)]
+pub enum PathMatch {
+    /// This path alone.
+    Exact(Arc<str>),
+    /// By path element: `/foo` is for `/foo`, `/foo/` and `/foo/bar`, not for `/foobar`. Kept without a trailing `/`,
+    /// so that `/` is the empty string (Ingress v1, `pathType: Prefix`).
+    Prefix(Arc<str>),
+    /// By character: `/foo` is for `/foobar` too (Traefik's `PathPrefix`).
+    StringPrefix(Arc<str>),
+    /// A regular expression found anywhere in the path, unless it is anchored (Traefik's `PathRegexp`).
+    Regex(Regex),
+}
+
+/// Why a path is not one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidPath(pub String);
+
+impl PathMatch {
+    /// `pathType: Exact`.
+    pub fn exact(path: &str) -> Result<Self, InvalidPath> {
+        absolute(path)?;
+        Ok(Self::Exact(path.into()))
+    }
+
+    /// `pathType: Prefix`; a trailing `/` is ignored.
+    pub fn prefix(path: &str) -> Result<Self, InvalidPath> {
+        absolute(path)?;
+        Ok(Self::Prefix(path.strip_suffix('/').unwrap_or(path).into()))
+    }
+
+    /// A plain prefix of characters.
+    pub fn string_prefix(path: &str) -> Result<Self, InvalidPath> {
+        absolute(path)?;
+        Ok(Self::StringPrefix(path.into()))
+    }
+
+    /// A regular expression, compiled with a bound on its size (a tenant wrote it).
+    pub fn regex(pattern: &str) -> Result<Self, InvalidPath> {
+        regex::RegexBuilder::new(pattern)
+            .size_limit(1 << 20)
+            .dfa_size_limit(1 << 20)
+            .build()
+            .map(Self::Regex)
+            .map_err(|error| InvalidPath(format!("is not a regular expression: {}", last_line(&error.to_string()))))
+    }
+
+    /// Whether `path` (starting with `/`, without query) is one of these.
+    pub fn matches(&self, path: &str) -> bool {
+        match self {
+            Self::Exact(exact) => **exact == *path,
+            Self::Prefix(prefix) => {
+                path.strip_prefix(&**prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }
+            Self::StringPrefix(prefix) => path.starts_with(&**prefix),
+            Self::Regex(regex) => regex.is_match(path),
+        }
+    }
+
+    /// The text as the user wrote it, but for a Prefix's trailing `/`.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Prefix(path) if path.is_empty() => "/",
+            Self::Exact(path) | Self::Prefix(path) | Self::StringPrefix(path) => path,
+            Self::Regex(regex) => regex.as_str(),
+        }
+    }
+}
+
+impl PartialEq for PathMatch {
+    fn eq(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other) && self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for PathMatch {}
+
+impl fmt::Display for PathMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(path) => write!(f, "={path}"),
+            Self::Prefix(_) => write!(f, "{}", self.as_str()),
+            Self::StringPrefix(path) => write!(f, "{path}*"),
+            Self::Regex(regex) => write!(f, "~{regex}"),
+        }
+    }
+}
+
+fn absolute(path: &str) -> Result<(), InvalidPath> {
+    if !path.starts_with('/') {
+        return Err(InvalidPath("must start with `/`".into()));
+    }
+    if path.bytes().any(|b| b <= b' ' || b >= 0x7f || b == b'?' || b == b'#' || b == b'\\') {
+        return Err(InvalidPath(
+            "may hold only printable ASCII without space, `?`, `#` and `\\`: percent-encode the rest".into(),
+        ));
+    }
+    Ok(())
+}
+
+fn last_line(text: &str) -> &str {
+    text.lines().last().unwrap_or(text).trim_start_matches("error: ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_matches_by_element() {
+        for spelled in ["/foo", "/foo/"] {
+            let prefix = PathMatch::prefix(spelled).expect("a prefix");
+            assert!(prefix.matches("/foo") && prefix.matches("/foo/") && prefix.matches("/foo/bar"));
+            assert!(!prefix.matches("/foobar") && !prefix.matches("/fo"));
+        }
+        assert!(PathMatch::prefix("/").expect("the root").matches("/anything"));
+    }
+
+    #[test]
+    fn a_string_prefix_matches_by_character() {
+        assert!(PathMatch::string_prefix("/foo").expect("a prefix").matches("/foobar"));
+    }
+
+    #[test]
+    fn a_huge_regular_expression_is_refused() {
+        assert!(PathMatch::regex("(a{1000}){1000}").is_err());
+    }
+}
