@@ -1,0 +1,233 @@
+//! Metrics: handles that are made once when a table is compiled, and the page that a scrape reads.
+
+mod catalog;
+mod labels;
+mod own;
+mod page;
+mod process;
+mod series;
+mod traffic;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub use catalog::{METRICS, Metric};
+pub use labels::{EndpointLabel, LogLabel, MethodLabel, ProtocolLabel, Refusal, Retry, SeverityLabel, TlsLabel};
+pub use own::{Own, TableSize};
+pub use series::{Sample, Series};
+
+use catalog as c;
+use page::Page;
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub struct MeterSettings {
+    /// How many workers record; their indices are below it.
+    pub workers: usize,
+    /// Upper bounds of the duration histograms, seconds (`metrics.prometheus.buckets`).
+    pub buckets: Vec<f64>,
+    /// `addEntryPointsLabels`.
+    pub entry_points: bool,
+    /// `addRoutersLabels`.
+    pub routers: bool,
+    /// `addServicesLabels`.
+    pub services: bool,
+}
+
+impl Default for MeterSettings {
+    /// Traefik's defaults, for one worker.
+    fn default() -> Self {
+        Self { workers: 1, buckets: vec![0.1, 0.3, 1.2, 5.0], entry_points: true, routers: false, services: true }
+    }
+}
+
+/// All metrics of this process.
+#[derive(Debug)]
+pub struct Meters {
+    settings: MeterSettings,
+    bounds_ns: Vec<u64>,
+    /// What [`Self::router`] gives while its label is off: it records nothing.
+    off: Arc<Series>,
+    kept: Mutex<Kept>,
+    own: Own,
+    reloads: AtomicU64,
+    last_reload: AtomicU64,
+}
+
+/// The series that exist, by name.
+#[derive(Debug, Default)]
+struct Kept {
+    entry_points: BTreeMap<String, Arc<Series>>,
+    services: BTreeMap<String, Arc<Series>>,
+    routers: BTreeMap<(String, String), Arc<Series>>,
+    connections: BTreeMap<String, Arc<OpenConnections>>,
+    certificates: Vec<CertificateMeter>,
+    servers: Vec<ServerMeter>,
+}
+
+/// The connections of one entry point that are open.
+#[derive(Debug, Default)]
+pub struct OpenConnections(AtomicI64);
+
+impl OpenConnections {
+    /// Counts one more.
+    pub fn opened(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    /// Counts one less.
+    pub fn closed(&self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A certificate that is served.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CertificateMeter {
+    /// The subject's common name.
+    pub common_name: String,
+    /// The serial number, decimal.
+    pub serial: String,
+    /// The names it is for, joined by commas.
+    pub sans: String,
+    /// When it expires, seconds since the epoch.
+    pub not_after: i64,
+}
+
+/// An endpoint and whether it takes requests.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServerMeter {
+    /// The service, `default-weather-8080@kubernetes`.
+    pub service: String,
+    /// Its URL, `http://10.42.0.9:8080`.
+    pub url: String,
+    /// Not set aside after failures.
+    pub up: bool,
+}
+
+impl Meters {
+    /// Metrics with nothing counted yet.
+    pub fn new(settings: MeterSettings) -> Arc<Self> {
+        let mut settings = settings;
+        settings.buckets.retain(|bound| bound.is_finite() && *bound >= 0.0);
+        settings.buckets.sort_by(f64::total_cmp);
+        settings.buckets.dedup();
+        let bounds_ns = settings.buckets.iter().map(|bound| (bound * 1e9).round() as u64).collect();
+        Arc::new(Self {
+            settings,
+            bounds_ns,
+            off: Arc::new(Series::new(0, &[])),
+            kept: Mutex::default(),
+            own: Own::default(),
+            reloads: AtomicU64::new(0),
+            last_reload: AtomicU64::new(0),
+        })
+    }
+
+    /// The series of the entry point `name`. Dropping the last handle removes it, after one more scrape.
+    pub fn entry_point(&self, name: &str) -> Arc<Series> {
+        if !self.settings.entry_points {
+            return self.off.clone();
+        }
+        self.with(|kept| self.hold(&mut kept.entry_points, name.to_owned()))
+    }
+
+    /// The series of a service, by its qualified name.
+    pub fn service(&self, name: &str) -> Arc<Series> {
+        if !self.settings.services {
+            return self.off.clone();
+        }
+        self.with(|kept| self.hold(&mut kept.services, name.to_owned()))
+    }
+
+    /// The series of a router and the service that it forwards to, by their qualified names.
+    pub fn router(&self, router: &str, service: &str) -> Arc<Series> {
+        if !self.settings.routers {
+            return self.off.clone();
+        }
+        self.with(|kept| self.hold(&mut kept.routers, (router.to_owned(), service.to_owned())))
+    }
+
+    /// The count of open connections of the entry point `name`.
+    pub fn open_connections(&self, name: &str) -> Arc<OpenConnections> {
+        self.with(|kept| kept.connections.entry(name.to_owned()).or_default().clone())
+    }
+
+    /// Counts one routing table installed now.
+    pub fn reloaded(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        self.reloads.fetch_add(1, Relaxed);
+        self.last_reload.store(now, Relaxed);
+    }
+
+    /// Replaces the certificates that are served.
+    pub fn set_certificates(&self, mut certificates: Vec<CertificateMeter>) {
+        certificates.sort();
+        certificates.dedup_by(|a, b| (&a.common_name, &a.serial, &a.sans) == (&b.common_name, &b.serial, &b.sans));
+        self.with(|kept| kept.certificates = certificates);
+    }
+
+    /// Replaces the endpoints and their health.
+    pub fn set_servers(&self, mut servers: Vec<ServerMeter>) {
+        servers.sort();
+        servers.dedup_by(|a, b| (&a.service, &a.url) == (&b.service, &b.url));
+        self.with(|kept| kept.servers = servers);
+    }
+
+    /// adit's own metrics.
+    pub fn own(&self) -> &Own {
+        &self.own
+    }
+
+    /// The page in Prometheus' text format. Each call is one scrape: what was removed before the last one is gone.
+    pub fn render(&self) -> String {
+        let mut page = Page::default();
+        page.number(c::CONFIG_RELOADS, &[], self.reloads.load(Relaxed) as f64);
+        page.number(c::CONFIG_LAST_RELOAD, &[], self.last_reload.load(Relaxed) as f64);
+        self.with(|kept| {
+            for (name, open) in &kept.connections {
+                page.number(c::OPEN_CONNECTIONS, &[name, "TCP"], open.0.load(Relaxed) as f64);
+            }
+            for cert in &kept.certificates {
+                let labels = [cert.common_name.as_str(), &cert.sans, &cert.serial];
+                page.number(c::CERTIFICATES, &labels, cert.not_after as f64);
+            }
+            for server in &kept.servers {
+                page.number(c::SERVICE_SERVER_UP, &[&server.service, &server.url], f64::from(u8::from(server.up)));
+            }
+            for (name, series) in &kept.entry_points {
+                traffic::entry_point(&mut page, &self.settings.buckets, name, series);
+            }
+            for (name, series) in &kept.services {
+                traffic::service(&mut page, &self.settings.buckets, name, series);
+            }
+            for ((router, service), series) in &kept.routers {
+                traffic::router(&mut page, &self.settings.buckets, router, service, series);
+            }
+            retire(&mut kept.entry_points);
+            retire(&mut kept.services);
+            retire(&mut kept.routers);
+        });
+        self.own.write(&mut page);
+        process::write(&mut page);
+        page.render()
+    }
+
+    fn hold<K: Ord>(&self, series: &mut BTreeMap<K, Arc<Series>>, name: K) -> Arc<Series> {
+        series.entry(name).or_insert_with(|| Arc::new(Series::new(self.settings.workers, &self.bounds_ns))).clone()
+    }
+
+    fn with<T>(&self, with: impl FnOnce(&mut Kept) -> T) -> T {
+        with(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Forgets, after they were written, those that nobody holds any more: the last counts of a removed router are read once.
+fn retire<K: Ord>(series: &mut BTreeMap<K, Arc<Series>>) {
+    series.retain(|_, series| Arc::strong_count(series) > 1);
+}
+
+#[cfg(test)]
+mod tests;
