@@ -1,0 +1,3 @@
+//! Endpoints: their shared state.
+
+pub mod state;
