@@ -1,0 +1,91 @@
+//! Compiles a routing table into a router, anew only for the hosts that changed.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use imbl::ordmap::DiffItem;
+
+use super::host::HostRoutes;
+use super::{CompiledRoute, Hosts, Router};
+use crate::route::{HostPattern, Route, RouteTable, VirtualHost};
+
+impl Router {
+    /// Compiles `table`. What did not change since `previous` is taken from it: the index of a host whose routes are
+    /// the same, and the compiled form (with its running state) of a route that is the same. `make` compiles the rest.
+    pub fn compile(
+        previous: Option<&Router>,
+        table: &Arc<RouteTable>,
+        mut make: impl FnMut(&Arc<Route>) -> Arc<CompiledRoute>,
+    ) -> Self {
+        let empty = Router::default();
+        let previous = previous.unwrap_or(&empty);
+        let mut router = Router {
+            table: table.clone(),
+            exact: previous.exact.clone(),
+            wildcard: previous.wildcard.clone(),
+            any: previous.any.clone(),
+        };
+        if previous.table.hosts.is_empty() {
+            router.exact.reserve(table.hosts.len());
+        }
+        for change in previous.table.hosts.diff(&table.hosts) {
+            match change {
+                DiffItem::Add(_, host) | DiffItem::Update { new: (_, host), .. } => router.set(host, &mut make),
+                DiffItem::Remove(pattern, _) => router.remove(pattern),
+            }
+        }
+        router
+    }
+
+    fn set(&mut self, host: &VirtualHost, make: &mut impl FnMut(&Arc<Route>) -> Arc<CompiledRoute>) {
+        let (hosts, name) = match &host.host {
+            HostPattern::Exact(name) => (&mut self.exact, name),
+            HostPattern::Wildcard(suffix) => (&mut self.wildcard, suffix),
+            HostPattern::Any => {
+                self.any = HostRoutes::build("", &host.routes, self.any.as_deref(), make).map(Arc::new);
+                return;
+            }
+        };
+        match HostRoutes::build(name, &host.routes, hosts.get(name).map(|routes| &**routes), make) {
+            Some(routes) => hosts.insert(Arc::new(routes)),
+            None => hosts.remove(name),
+        }
+    }
+
+    fn remove(&mut self, pattern: &HostPattern) {
+        match pattern {
+            HostPattern::Exact(name) => self.exact.remove(name),
+            HostPattern::Wildcard(suffix) => self.wildcard.remove(suffix),
+            HostPattern::Any => self.any = None,
+        }
+    }
+}
+
+impl Hosts {
+    pub(super) fn get(&self, name: &str) -> Option<&Arc<HostRoutes>> {
+        self.table.find(self.hasher.hash_one(name), |routes| routes.name() == name)
+    }
+
+    fn insert(&mut self, routes: Arc<HostRoutes>) {
+        let Self { table, hasher } = self;
+        let hash = hasher.hash_one(routes.name());
+        match table.find_mut(hash, |other| other.name() == routes.name()) {
+            Some(slot) => *slot = routes,
+            None => {
+                table.insert_unique(hash, routes, |other| hasher.hash_one(other.name()));
+            }
+        }
+    }
+
+    fn remove(&mut self, name: &str) {
+        let hash = self.hasher.hash_one(name);
+        if let Ok(entry) = self.table.find_entry(hash, |routes| routes.name() == name) {
+            entry.remove();
+        }
+    }
+
+    fn reserve(&mut self, more: usize) {
+        let Self { table, hasher } = self;
+        table.reserve(more, |other| hasher.hash_one(other.name()));
+    }
+}
