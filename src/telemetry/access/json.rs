@@ -1,0 +1,145 @@
+//! One JSON object per line with Traefik's field names, keys sorted.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderName, HeaderValue};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::record::AccessRecord;
+use super::settings::{AccessSettings, Mode};
+use super::{REDACTED, clf};
+
+pub(super) fn write(out: &mut String, record: &AccessRecord, number: u64, settings: &AccessSettings) {
+    let mut fields = fields(record, number, settings);
+    fields.retain(|name, value| match settings.fields.of(name) {
+        Mode::Keep => true,
+        Mode::Redact => {
+            *value = REDACTED.into();
+            true
+        }
+        Mode::Drop => false,
+    });
+    put_headers(&mut fields, "request_", &record.request_headers);
+    put_headers(&mut fields, "origin_", &record.origin_headers);
+    put_headers(&mut fields, "downstream_", &record.response_headers);
+    fields.insert("level".into(), "info".into());
+    fields.insert("msg".into(), "".into());
+    fields.insert("time".into(), time(record.start, "%Y-%m-%dT%H:%M:%SZ").into());
+    // A map of strings to plain values has nothing that could fail.
+    out.push_str(&serde_json::to_string(&fields).unwrap_or_default());
+}
+
+type Fields = BTreeMap<Cow<'static, str>, Value>;
+
+fn fields(record: &AccessRecord, number: u64, settings: &AccessSettings) -> Fields {
+    let mut fields = Fields::new();
+    let mut put = |name: &'static str, value: Value| _ = fields.insert(name.into(), value);
+    put("ClientAddr", record.client.to_string().into());
+    put("ClientHost", client_host(record).into());
+    put("ClientPort", record.client.port().to_string().into());
+    put("ClientUsername", record.user.as_deref().unwrap_or("-").into());
+    put("DownstreamContentSize", record.response_bytes.into());
+    put("DownstreamStatus", record.status.into());
+    put("Duration", nanos(record.duration));
+    let in_origin = record.origin.as_ref().map_or(Duration::ZERO, |origin| origin.duration);
+    put("Overhead", nanos(record.duration.saturating_sub(in_origin)));
+    put("RequestAddr", record.host.as_str().into());
+    let (host, port) = split_host(&record.host);
+    put("RequestHost", host.into());
+    put("RequestPort", port.unwrap_or("-").into());
+    put("RequestContentSize", record.request_bytes.into());
+    put("RequestCount", number.into());
+    put("RequestMethod", record.method.as_str().into());
+    put("RequestPath", clf::path(record, settings).into());
+    put("RequestProtocol", record.protocol.into());
+    put("RequestScheme", record.scheme.into());
+    put("RetryAttempts", record.retries.into());
+    let start = time(record.start, "%Y-%m-%dT%H:%M:%S%.fZ");
+    put("StartLocal", start.as_str().into());
+    put("StartUTC", start.into());
+    put("entryPointName", (*record.entry_point).into());
+    if let Some(router) = &record.router {
+        put("RouterName", (**router).into());
+    }
+    if let Some(service) = &record.service {
+        put("ServiceName", (**service).into());
+    }
+    if let Some(origin) = &record.origin {
+        put("ServiceURL", origin.url.as_str().into());
+        put("ServiceAddr", origin.address.as_str().into());
+        put("OriginContentSize", origin.bytes.into());
+        put("OriginDuration", nanos(origin.duration));
+        put("OriginStatus", origin.status.unwrap_or(record.status).into());
+    }
+    if let Some(tls) = record.tls {
+        put("TLSVersion", tls.version().into());
+        put("TLSCipher", tls.cipher().into());
+    }
+    if !record.ingress.is_empty() {
+        put("KubernetesIngressNamespace", (*record.namespace).into());
+        put("KubernetesIngressName", (*record.ingress).into());
+    }
+    if let Some((service, port)) = &record.kubernetes_service {
+        put("KubernetesServiceName", (**service).into());
+        put("KubernetesServicePort", port.as_str().into());
+    }
+    if let Some(refusal) = record.refusal {
+        put("RefusalReason", refusal.as_str().into());
+    }
+    fields
+}
+
+/// Who the client says it is through those we trust, else its address.
+pub(super) fn client_host(record: &AccessRecord) -> String {
+    match &record.forwarded_for {
+        Some(forwarded) if !forwarded.is_empty() => forwarded.clone(),
+        _ => record.client.ip().to_canonical().to_string(),
+    }
+}
+
+/// `Host` without and with its port; an IPv6 address keeps its brackets off.
+fn split_host(host: &str) -> (&str, Option<&str>) {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') && (!name.contains(':') || name.ends_with(']')) => {
+            (name.trim_matches(['[', ']']), Some(port))
+        }
+        _ => (host.trim_matches(['[', ']']), None),
+    }
+}
+
+fn put_headers(fields: &mut Fields, prefix: &str, headers: &[(HeaderName, HeaderValue)]) {
+    for (name, value) in headers {
+        let key = format!("{prefix}{}", canonical(name.as_str()));
+        let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        match fields.get_mut(key.as_str()) {
+            Some(Value::String(before)) => {
+                before.push_str(", ");
+                before.push_str(&text);
+            }
+            _ => _ = fields.insert(key.into(), text.into()),
+        }
+    }
+}
+
+/// `user-agent` as Go writes it: `User-Agent`.
+fn canonical(name: &str) -> String {
+    let mut upper = true;
+    name.chars()
+        .map(|char| {
+            let next = if upper { char.to_ascii_uppercase() } else { char };
+            upper = char == '-';
+            next
+        })
+        .collect()
+}
+
+fn nanos(duration: Duration) -> Value {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).into()
+}
+
+fn time(at: SystemTime, format: &str) -> String {
+    Timestamp::try_from(at).unwrap_or(Timestamp::UNIX_EPOCH).strftime(format).to_string()
+}
