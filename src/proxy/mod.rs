@@ -1,7 +1,236 @@
 //! The data plane: accepts, routes, balances and forwards requests.
+//!
+//! One worker per core serves everything of a connection on its own thread ([`worker`]); what they share is a snapshot
+//! that [`Proxy::install`] swaps and endpoint lists that [`Proxy::update`] swaps. `serve` is the page to open first.
 
-#[allow(dead_code, reason = "used from here on by what serves requests")]
 mod balance;
+mod body;
+mod connection;
+mod error;
+mod exchange;
+mod forward;
+mod head;
+mod headers;
+mod io;
+pub mod listener;
+mod path;
+mod proxy_protocol;
+mod redirect;
 pub mod router;
-#[allow(dead_code, reason = "used from here on by what serves requests")]
+mod serve;
+mod shared;
+mod tls;
+mod upgrade;
 pub mod upstream;
+mod watch;
+mod worker;
+
+use std::fmt;
+use std::net::TcpListener;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use http::HeaderValue;
+use tokio::sync::{mpsc, watch as signal};
+
+pub use error::{Error, Fault};
+pub use path::BadPath;
+pub use shared::{InternalPages, Transport};
+pub use tls::{ClientTls, Error as TlsError};
+pub use worker::Phase;
+
+use crate::route::{Action, EndpointTable, Listener, Route, RouteTable};
+use crate::telemetry::access::AccessLog;
+use crate::telemetry::meters::Meters;
+use router::{CompiledRoute, Router};
+use shared::Shared;
+use tls::Certificates;
+use upstream::state::Upstreams;
+use worker::{Command, Load};
+
+/// What the data plane is made of.
+pub struct Settings {
+    /// The entry points that hold routes, in the order of their indices.
+    pub listeners: Vec<Arc<Listener>>,
+    /// Threads.
+    pub workers: usize,
+    /// How endpoints are spoken to.
+    pub transport: Transport,
+    /// TLS to endpoints.
+    pub client_tls: ClientTls,
+    /// What `X-Forwarded-Server` says.
+    pub host_name: String,
+    /// Where requests are counted.
+    pub meters: Arc<Meters>,
+    /// Where requests are logged.
+    pub access_log: Option<Arc<AccessLog>>,
+    /// adit's own pages, where an entry point with routes serves them.
+    pub internal: InternalPages,
+    /// Client connections at once, over all listeners; more are refused.
+    pub max_connections: usize,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("listeners", &self.listeners)
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The running data plane.
+pub struct Proxy {
+    shared: Arc<Shared>,
+    upstreams: Arc<Upstreams>,
+    certificates: Arc<Certificates>,
+    phase: signal::Sender<Phase>,
+    ended: Mutex<Option<mpsc::UnboundedReceiver<WorkerEnd>>>,
+    retired: Mutex<Vec<Arc<Router>>>,
+}
+
+/// How a worker ended.
+#[derive(Debug)]
+pub struct WorkerEnd {
+    /// Which one.
+    pub worker: usize,
+    /// What it says: nothing when its time had come.
+    pub error: Option<String>,
+}
+
+impl Proxy {
+    /// Starts the workers. They accept nothing before [`Proxy::listen`].
+    pub fn start(settings: Settings) -> Result<Self, TlsError> {
+        let certificates = Certificates::new()?;
+        let workers = settings.workers.max(1);
+        let shared = Arc::new(Shared {
+            epoch: Instant::now(),
+            seed: u64::from(std::process::id()),
+            listener_meters: settings
+                .listeners
+                .iter()
+                .map(|listener| settings.meters.entry_point(&listener.name))
+                .collect(),
+            open_connections: settings
+                .listeners
+                .iter()
+                .map(|listener| settings.meters.open_connections(&listener.name))
+                .collect(),
+            listeners: settings.listeners,
+            transport: settings.transport,
+            host_name: HeaderValue::from_str(&settings.host_name).unwrap_or_else(|_| HeaderValue::from_static("adit")),
+            router: Arc::new(ArcSwap::from_pointee(Router::default())),
+            server_tls: tls::server_config(certificates.clone())?,
+            client_tls: tls::client_config(&settings.client_tls, &[b"h2", b"http/1.1"])?,
+            client_tls_http1: tls::client_config(&settings.client_tls, &[b"http/1.1"])?,
+            meters: settings.meters,
+            access_log: settings.access_log,
+            internal: settings.internal,
+            connections: AtomicUsize::new(0),
+            max_connections: settings.max_connections,
+            loads: (0..workers).map(|_| Load::default()).collect(),
+            commands: OnceLock::new(),
+        });
+        let (phase, _) = signal::channel(Phase::Serving);
+        let (ends, ended) = mpsc::unbounded_channel();
+        let mut commands = Vec::new();
+        for id in 0..workers {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            commands.push(sender);
+            let (shared, phase, ends) = (shared.clone(), phase.subscribe(), ends.clone());
+            let run = move || {
+                let result =
+                    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| worker::run(id, shared, receiver, phase)));
+                let error = match result {
+                    Ok(Ok(())) => None,
+                    Ok(Err(error)) => Some(error.to_string()),
+                    Err(_) => Some("it panicked".to_owned()),
+                };
+                let _ = ends.send(WorkerEnd { worker: id, error });
+            };
+            let spawned = std::thread::Builder::new().name(format!("worker-{id}")).spawn(run);
+            spawned.map_err(|error| TlsError::Thread(error.to_string()))?;
+        }
+        let _ = shared.commands.set(commands);
+        Ok(Self {
+            upstreams: Arc::new(Upstreams::new()),
+            shared,
+            certificates,
+            phase,
+            ended: Mutex::new(Some(ended)),
+            retired: Mutex::default(),
+        })
+    }
+
+    /// Accepts on these sockets, each of the listener with that index.
+    pub fn listen(&self, sockets: Vec<(usize, TcpListener)>) -> std::io::Result<()> {
+        let commands = self.shared.commands.get().map(Vec::as_slice).unwrap_or_default();
+        for (listener, socket) in sockets {
+            for command in commands {
+                let _ = command.send(Command::Listen(listener, socket.try_clone()?));
+            }
+        }
+        Ok(())
+    }
+
+    /// Serves this table from the next request on. Routes that did not change keep their state.
+    pub fn install(&self, table: &Arc<RouteTable>) {
+        self.certificates.install(table);
+        let before = self.shared.router.load_full();
+        if before.is_of(table) {
+            return;
+        }
+        let next = Router::compile(Some(&before), table, |route| self.compile(route));
+        self.shared.router.store(Arc::new(next));
+        self.upstreams.forget_unused();
+        // Whoever lets go of a snapshot last pays for it: that is to be this thread, not a worker's.
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.push(before);
+        retired.retain(|router| Arc::strong_count(router) > 1);
+    }
+
+    fn compile(&self, route: &Arc<Route>) -> Arc<CompiledRoute> {
+        let meters = &self.shared.meters;
+        let origin = &route.origin;
+        let upstream = match &route.action {
+            Action::Forward(upstream) => Some(self.upstreams.state(upstream)),
+            _ => None,
+        };
+        let service = origin.service.as_ref().filter(|_| upstream.is_some()).map(|service| meters.service(service));
+        let router = meters.router(&origin.name, origin.service.as_deref().unwrap_or_default());
+        Arc::new(CompiledRoute::new(route.clone(), upstream, service, router))
+    }
+
+    /// Balances over these endpoints from the next request on.
+    pub fn update(&self, endpoints: &EndpointTable) {
+        self.upstreams.update_endpoints(endpoints);
+    }
+
+    /// The state of upstreams and endpoints, for the admin's eyes.
+    pub fn upstreams(&self) -> &Arc<Upstreams> {
+        &self.upstreams
+    }
+
+    /// Moves on towards the end.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.send_replace(phase);
+    }
+
+    /// Client connections at this moment, tunnels included.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Where workers report their end; can be taken once.
+    pub fn ends(&self) -> Option<mpsc::UnboundedReceiver<WorkerEnd>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}

@@ -85,6 +85,13 @@ impl<'a> Choice<'a> {
         Some(Lease::new(upstream.clone(), endpoint.clone(), a_try, turn, nanos))
     }
 
+    /// An endpoint once more: a connection that dies says little of its endpoint, and there may be no other.
+    pub(crate) fn again(&mut self, endpoint: Arc<EndpointState>, now: Instant) -> Lease {
+        let turn = self.upstream.turn.fetch_add(1, Relaxed);
+        self.count += 1;
+        Lease::new(self.upstream.clone(), endpoint, false, turn, self.upstream.nanos(now))
+    }
+
     /// How many endpoints have been tried.
     pub(crate) fn tried(&self) -> usize {
         self.count

@@ -1,0 +1,265 @@
+//! Bodies on their way through: an upload from the client, an answer to it. Frames are passed on as they come; what is
+//! kept is counts, a deadline, and the end.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+use super::exchange::Exchange;
+use super::upstream::Held;
+
+/// How an upload went so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Not all of it has been read.
+    #[default]
+    Sending,
+    /// All of it has.
+    Done,
+    /// The client stopped sending.
+    Stalled,
+    /// The client broke its framing, or went away.
+    Broken,
+}
+
+/// What an upload leaves behind for its exchange.
+#[derive(Debug, Default)]
+pub(crate) struct UploadState {
+    pub(crate) bytes: Cell<u64>,
+    pub(crate) progress: Cell<Progress>,
+    pub(crate) ended: Cell<Option<Instant>>,
+}
+
+impl UploadState {
+    fn end(&self, progress: Progress) {
+        self.progress.set(progress);
+        self.ended.set(Some(Instant::now()));
+    }
+}
+
+/// How long a client may take over its body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Between two reads; zero is no limit.
+    pub(crate) idle: Duration,
+    /// When the whole request must be there.
+    pub(crate) until: Option<Instant>,
+}
+
+/// A request's body on its way to an endpoint.
+#[derive(Debug)]
+pub(crate) enum Upload {
+    Empty,
+    Stream(Box<Stream>),
+}
+
+/// A body that has frames.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    incoming: Incoming,
+    state: Rc<UploadState>,
+    patience: Patience,
+    sleep: Option<Pin<Box<Sleep>>>,
+    waiting_since: Option<Instant>,
+}
+
+/// Why an upload ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UploadError {
+    #[error("the client stopped sending its body")]
+    Stalled,
+    #[error("read the client's body")]
+    Client(#[source] hyper::Error),
+}
+
+impl Upload {
+    /// Streams `incoming`; the state tells how it went.
+    pub(crate) fn stream(incoming: Incoming, patience: Patience) -> (Self, Rc<UploadState>) {
+        let state = Rc::new(UploadState::default());
+        let stream = Stream { incoming, state: state.clone(), patience, sleep: None, waiting_since: None };
+        (Self::Stream(Box::new(stream)), state)
+    }
+}
+
+impl Stream {
+    /// Pending is the start of a wait; one timer serves all waits of a body and is looked at again when it fires.
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let since = *self.waiting_since.get_or_insert_with(Instant::now);
+            let idle = (!self.patience.idle.is_zero()).then(|| since + self.patience.idle);
+            let Some(deadline) = [idle, self.patience.until].into_iter().flatten().min() else { return Poll::Pending };
+            let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+            if sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(deadline);
+        }
+    }
+}
+
+impl HttpBody for Upload {
+    type Data = Bytes;
+    type Error = UploadError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+        let Self::Stream(stream) = &mut *self else { return Poll::Ready(None) };
+        match Pin::new(&mut stream.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                stream.waiting_since = None;
+                if let Some(data) = frame.data_ref() {
+                    stream.state.bytes.set(stream.state.bytes.get() + data.len() as u64);
+                }
+                if stream.incoming.is_end_stream() {
+                    stream.state.end(Progress::Done);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                stream.state.end(Progress::Broken);
+                Poll::Ready(Some(Err(UploadError::Client(error))))
+            }
+            Poll::Ready(None) => {
+                stream.state.end(Progress::Done);
+                Poll::Ready(None)
+            }
+            Poll::Pending => match stream.poll_patience(cx) {
+                Poll::Ready(()) => {
+                    stream.state.end(Progress::Stalled);
+                    Poll::Ready(Some(Err(UploadError::Stalled)))
+                }
+                Poll::Pending => Poll::Pending,
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Stream(stream) => stream.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Stream(stream) => stream.incoming.size_hint(),
+        }
+    }
+}
+
+/// What a client gets.
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// A text of ours.
+    Text(Option<Bytes>),
+    /// An endpoint's answer.
+    Relay(Box<Relay>),
+}
+
+/// An answer's body, with all that must live until its end.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    incoming: Incoming,
+    /// `None` once the end was seen.
+    open: Option<(Exchange, Held)>,
+}
+
+impl Body {
+    pub(crate) fn empty() -> Self {
+        Self::Text(None)
+    }
+
+    /// An answer of an endpoint: the exchange ends, and the connection is free again, with its last frame.
+    pub(crate) fn relay(incoming: Incoming, mut exchange: Exchange, held: Held) -> Self {
+        if incoming.is_end_stream() {
+            exchange.complete();
+            held.release();
+            return Self::empty();
+        }
+        exchange.streaming();
+        Self::Relay(Box::new(Relay { incoming, open: Some((exchange, held)) }))
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Self::Text((!text.is_empty()).then(|| Bytes::from_static(text.as_bytes())))
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self::Text((!bytes.is_empty()).then_some(bytes))
+    }
+}
+
+impl Relay {
+    fn end(&mut self) {
+        if let Some((mut exchange, held)) = self.open.take() {
+            exchange.complete();
+            held.release();
+        }
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let relay = match &mut *self {
+            Self::Text(text) => return Poll::Ready(text.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Relay(relay) => relay,
+        };
+        match Pin::new(&mut relay.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let (Some(data), Some((exchange, _))) = (frame.data_ref(), &mut relay.open) {
+                    exchange.sent(data.len());
+                }
+                if let (Some(trailers), Some((exchange, _))) = (frame.trailers_ref(), &mut relay.open) {
+                    exchange.trailers(trailers);
+                }
+                if relay.incoming.is_end_stream() {
+                    relay.end();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                if let Some((exchange, _)) = &mut relay.open {
+                    exchange.cut_short(&error);
+                }
+                relay.open = None;
+                Poll::Ready(Some(Err(error)))
+            }
+            Poll::Ready(None) => {
+                relay.end();
+                Poll::Ready(None)
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_none(),
+            Self::Relay(relay) => relay.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
+            Self::Relay(relay) => relay.incoming.size_hint(),
+        }
+    }
+}

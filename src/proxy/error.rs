@@ -1,0 +1,199 @@
+//! Everything that can go wrong with a request: whose fault it is, what the client sees, and whether another endpoint
+//! may be tried. Matched exhaustively, and only here.
+
+use std::io;
+
+use http::StatusCode;
+
+use super::path::BadPath;
+use crate::route::RefusalReason;
+use crate::telemetry::meters::Refusal;
+
+/// What went wrong with one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The head breaks a rule of HTTP that we do not bend.
+    #[error("bad request: {0}")]
+    BadRequest(&'static str),
+    /// Its framing is in doubt.
+    #[error("bad request: {0}")]
+    BadFraming(&'static str),
+    /// It names no host, or not one.
+    #[error("bad request: {0}")]
+    BadHost(&'static str),
+    /// The path is refused.
+    #[error("bad request: {0}")]
+    BadPath(#[from] BadPath),
+    /// A header with `_` in its name, where the entry point rejects these.
+    #[error("bad request: a header name with an underscore")]
+    UnderscoreHeader,
+    /// Too many header fields, or too many bytes of them.
+    #[error("the request head is too large")]
+    HeadTooLarge,
+    /// CONNECT, TRACE.
+    #[error("method not allowed")]
+    MethodNotAllowed,
+    /// A method longer than any.
+    #[error("method not implemented")]
+    MethodNotImplemented,
+    /// A transfer coding that we do not decode.
+    #[error("transfer coding not implemented")]
+    TransferCoding,
+    /// An expectation other than `100-continue`.
+    #[error("expectation failed")]
+    Expectation,
+    /// The client stopped sending its body.
+    #[error("the request body stalled")]
+    BodyStalled,
+    /// The client's body breaks its framing, or ended early.
+    #[error("the request body is malformed or was cut short")]
+    BodyMalformed,
+    /// The client went away.
+    #[error("the client went away")]
+    ClientGone,
+    /// No route matches.
+    #[error("no route matches")]
+    NoRoute,
+    /// A route matches, but it cannot be served.
+    #[error("the route is refused: {0:?}")]
+    Refused(RefusalReason),
+    /// The upstream has no endpoint.
+    #[error("no endpoint is available")]
+    NoEndpoint,
+    /// The endpoint could not be reached.
+    #[error("connect to the endpoint: {0}")]
+    Connect(io::ErrorKind),
+    /// The endpoint did not take the connection in time.
+    #[error("connect to the endpoint: timed out")]
+    ConnectTimeout,
+    /// The endpoint's TLS is not as it must be.
+    #[error("TLS with the endpoint failed")]
+    UpstreamTls,
+    /// The endpoint did not answer in time.
+    #[error("the endpoint did not answer in time")]
+    ResponseTimeout,
+    /// The endpoint closed the connection before it answered.
+    #[error("the endpoint closed the connection before answering")]
+    UpstreamClosed,
+    /// The endpoint's answer is not HTTP, or not one that may be passed on.
+    #[error("the endpoint's answer is invalid")]
+    UpstreamProtocol,
+    /// Something that should not happen.
+    #[error("internal error")]
+    Internal,
+}
+
+/// Who caused an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The client.
+    Downstream,
+    /// The endpoint.
+    Upstream,
+    /// adit or its configuration.
+    Internal,
+}
+
+impl Error {
+    /// The status that the client sees. 499 is only ever logged.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest(_)
+            | Self::BadFraming(_)
+            | Self::BadHost(_)
+            | Self::BadPath(_)
+            | Self::UnderscoreHeader
+            | Self::BodyMalformed => StatusCode::BAD_REQUEST,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MethodNotImplemented | Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
+            Self::Expectation => StatusCode::EXPECTATION_FAILED,
+            Self::BodyStalled => StatusCode::REQUEST_TIMEOUT,
+            Self::ClientGone => client_closed_request(),
+            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::Refused(_) | Self::NoEndpoint => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Connect(_) | Self::UpstreamTls | Self::UpstreamClosed | Self::UpstreamProtocol => {
+                StatusCode::BAD_GATEWAY
+            }
+            Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The body that the client sees: Traefik's texts, which say nothing of the inside.
+    pub fn body(self) -> &'static str {
+        match self {
+            Self::NoRoute => "404 page not found\n",
+            Self::NoEndpoint => "no available server\n",
+            Self::ClientGone => "Client Closed Request",
+            _ => self.status().canonical_reason().unwrap_or_default(),
+        }
+    }
+
+    /// Whose fault it is.
+    pub fn fault(self) -> Fault {
+        match self {
+            Self::BadRequest(_)
+            | Self::BadFraming(_)
+            | Self::BadHost(_)
+            | Self::BadPath(_)
+            | Self::UnderscoreHeader
+            | Self::HeadTooLarge
+            | Self::MethodNotAllowed
+            | Self::MethodNotImplemented
+            | Self::TransferCoding
+            | Self::Expectation
+            | Self::BodyStalled
+            | Self::BodyMalformed
+            | Self::ClientGone
+            | Self::NoRoute => Fault::Downstream,
+            Self::Connect(_)
+            | Self::ConnectTimeout
+            | Self::UpstreamTls
+            | Self::ResponseTimeout
+            | Self::UpstreamClosed
+            | Self::UpstreamProtocol => Fault::Upstream,
+            Self::Refused(_) | Self::NoEndpoint | Self::Internal => Fault::Internal,
+        }
+    }
+
+    /// The reason in metrics and the access log: a closed set.
+    pub fn reason(self) -> Refusal {
+        match self {
+            Self::BadRequest(_) => Refusal::BadRequest,
+            Self::BadFraming(_) => Refusal::BadFraming,
+            Self::BadHost(_) => Refusal::BadHost,
+            Self::BadPath(_) => Refusal::BadPath,
+            Self::UnderscoreHeader | Self::Expectation => Refusal::BadHeader,
+            Self::HeadTooLarge => Refusal::HeaderTooLarge,
+            Self::MethodNotAllowed | Self::MethodNotImplemented => Refusal::MethodNotAllowed,
+            Self::TransferCoding => Refusal::UnknownCoding,
+            Self::BodyStalled => Refusal::BodyTimeout,
+            Self::BodyMalformed => Refusal::BadFraming,
+            Self::ClientGone => Refusal::ClientGone,
+            Self::NoRoute => Refusal::NoRoute,
+            Self::Refused(RefusalReason::NoService) => Refusal::NoService,
+            Self::Refused(RefusalReason::NoPort) => Refusal::NoPort,
+            Self::Refused(RefusalReason::ExternalName) => Refusal::ExternalName,
+            Self::Refused(RefusalReason::Unsupported) => Refusal::UnsupportedBackend,
+            Self::Refused(RefusalReason::UnsupportedPolicy) => Refusal::UnsupportedPolicy,
+            Self::NoEndpoint => Refusal::NoEndpoints,
+            Self::Connect(_) => Refusal::ConnectFailed,
+            Self::ConnectTimeout => Refusal::ConnectTimeout,
+            Self::UpstreamTls => Refusal::UpstreamTls,
+            Self::ResponseTimeout => Refusal::ResponseTimeout,
+            Self::UpstreamClosed => Refusal::UpstreamReset,
+            Self::UpstreamProtocol => Refusal::UpstreamProtocol,
+            Self::Internal => Refusal::Internal,
+        }
+    }
+
+    /// Whether the connection of an HTTP/1 client can be used again: not when its framing is in doubt.
+    pub fn closes(self) -> bool {
+        self.fault() == Fault::Downstream && self != Self::NoRoute
+    }
+}
+
+fn client_closed_request() -> StatusCode {
+    StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
+}

@@ -1,0 +1,164 @@
+//! The bytes of a connection: a socket with what was read ahead of it, in the clear or under TLS, reporting to its
+//! [`Watch`].
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::watch::Watch;
+
+/// A socket and the bytes that were read from it to see what it speaks.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    stream: TcpStream,
+    ahead: Vec<u8>,
+    taken: usize,
+}
+
+impl Socket {
+    pub(crate) fn new(stream: TcpStream) -> Self {
+        Self { stream, ahead: Vec::new(), taken: 0 }
+    }
+
+    /// Puts back what was read ahead.
+    pub(crate) fn with_ahead(stream: TcpStream, ahead: Vec<u8>) -> Self {
+        Self { stream, ahead, taken: 0 }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let this = &mut *self;
+            let rest = this.ahead.get(this.taken..).unwrap_or_default();
+            let count = rest.len().min(buf.remaining());
+            buf.put_slice(&rest[..count]);
+            this.taken += count;
+            if this.taken >= this.ahead.len() {
+                this.ahead = Vec::new();
+                this.taken = 0;
+            }
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// Any of the transports of a connection, reporting to its watch.
+#[derive(Debug)]
+pub(crate) struct Io {
+    transport: Transport,
+    watch: Arc<Watch>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Transport {
+    Plain(Socket),
+    /// TLS of a client.
+    Server(Box<tokio_rustls::server::TlsStream<Socket>>),
+    /// TLS to an endpoint.
+    Client(Box<tokio_rustls::client::TlsStream<Socket>>),
+}
+
+impl Io {
+    pub(crate) fn new(transport: Transport, watch: Arc<Watch>) -> Self {
+        Self { transport, watch }
+    }
+
+    fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &result {
+            Poll::Pending => self.watch.on_write_blocked(),
+            Poll::Ready(_) => self.watch.on_write(),
+        }
+        result
+    }
+}
+
+macro_rules! each {
+    ($self:ident, $io:ident => $call:expr) => {
+        match &mut $self.transport {
+            Transport::Plain($io) => $call,
+            Transport::Server($io) => $call,
+            Transport::Client($io) => $call,
+        }
+    };
+}
+
+impl AsyncRead for Io {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = each!(self, io => Pin::new(io).poll_read(cx, buf));
+        if buf.filled().len() > before {
+            self.watch.on_read();
+        }
+        result
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let result = each!(self, io => Pin::new(io).poll_write(cx, buf));
+        self.wrote(result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = each!(self, io => Pin::new(io).poll_write_vectored(cx, bufs));
+        self.wrote(result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.transport {
+            Transport::Plain(io) => io.is_write_vectored(),
+            Transport::Server(io) => io.is_write_vectored(),
+            Transport::Client(io) => io.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = each!(self, io => Pin::new(io).poll_flush(cx));
+        if result.is_pending() {
+            self.watch.on_write_blocked();
+        } else {
+            self.watch.on_write();
+        }
+        result
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, io => Pin::new(io).poll_shutdown(cx))
+    }
+}

@@ -1,0 +1,225 @@
+//! The life of a request, in order: checked, routed, forwarded, answered. The page to open first.
+
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use super::Error;
+use super::body::{Body, Patience, Upload};
+use super::connection::Connection;
+use super::exchange::Exchange;
+use super::forward::{Outgoing, forward};
+use super::head::{self, Authority};
+use super::path;
+use super::router::{CompiledRoute, Lookup};
+use super::{headers, redirect, upgrade};
+use crate::route::Action;
+
+/// Answers one request. Never fails: what goes wrong is an answer too.
+pub(crate) async fn serve(
+    connection: Rc<Connection>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let exchange = Exchange::begin(&connection, &parts);
+    let http_10 = parts.version == Version::HTTP_10;
+    let mut response = match answer(&connection, exchange, parts, body).await {
+        Ok(response) => response,
+        Err((exchange, error)) => refuse(exchange, error),
+    };
+    if connection.last_request() {
+        if connection.http2 {
+            connection.close_soon();
+        } else if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+    if !http_10 || response.version() != Version::HTTP_11 {
+        *response.version_mut() = if connection.http2 { Version::HTTP_2 } else { Version::HTTP_11 };
+    }
+    Ok(response)
+}
+
+type Refused = (Exchange, Error);
+
+async fn answer(
+    connection: &Rc<Connection>,
+    mut exchange: Exchange,
+    mut parts: Parts,
+    body: Incoming,
+) -> Result<Response<Body>, Refused> {
+    // 5 host → path → first match
+    let (route, port) = match find(connection, &mut parts, !body.is_end_stream()) {
+        Ok(found) => found,
+        Err(error) => return Err((exchange, error)),
+    };
+    let Some(route) = route else { return Err((exchange, Error::NoRoute)) };
+    exchange.routed(&route);
+    // 7 action
+    match &route.route.action {
+        Action::Forward(upstream) => {
+            let upgrade = upgrade::requested(&mut parts);
+            let outgoing = match prepare(connection, &mut exchange, parts, body, port, upgrade.is_some()) {
+                Ok(outgoing) => outgoing,
+                Err(error) => return Err((exchange, error)),
+            };
+            match upgrade {
+                Some(upgrade) => upgrade::tunnel(exchange, &route, upstream, outgoing, upgrade).await,
+                None => forward(exchange, &route, upstream, outgoing).await,
+            }
+        }
+        Action::Redirect(redirect) => Ok(redirect::answer(exchange, redirect, &parts)),
+        Action::Internal(page) => {
+            let response = (connection.worker.shared.internal)(*page, &parts);
+            exchange.refused(response.status(), None, response.body().len());
+            Ok(response.map(Body::from))
+        }
+        Action::Refuse(reason) => Err((exchange, Error::Refused(*reason))),
+    }
+}
+
+/// The route that wins, and the port that the client named. The path is brought into its one form first: what is
+/// matched is what is forwarded.
+fn find(
+    connection: &Connection,
+    parts: &mut Parts,
+    has_body: bool,
+) -> Result<(Option<Arc<CompiledRoute>>, Option<u16>), Error> {
+    let listener = &connection.listener;
+    let cleaned = match path::canonical(parts.uri.path(), listener.sanitize_path, listener.encoded_characters) {
+        Ok(std::borrow::Cow::Owned(path)) => Some(path),
+        Ok(std::borrow::Cow::Borrowed(_)) => None,
+        Err(error) => {
+            // A head that breaks another rule says so first.
+            head::check(parts, has_body)?;
+            return Err(error.into());
+        }
+    };
+    let authority: Option<Authority<'_>> = head::check(parts, has_body)?;
+    let port = authority.as_ref().and_then(|authority| authority.port);
+    let router = connection.worker.router();
+    let route = router
+        .find(&Lookup {
+            listener: connection.index,
+            listener_tls: listener.tls,
+            tls: connection.tls.is_some(),
+            host: authority.as_ref().map(|authority| authority.name.as_ref()),
+            path: cleaned.as_deref().unwrap_or(parts.uri.path()),
+        })
+        .cloned();
+    let host = match (parts.version, parts.uri.authority()) {
+        (Version::HTTP_2, Some(authority)) => HeaderValue::from_str(authority.as_str()).ok(),
+        _ => None,
+    };
+    if let Some(host) = host {
+        parts.headers.insert(header::HOST, host);
+    }
+    if cleaned.is_some() || parts.uri.authority().is_some() {
+        parts.uri = origin_form(&parts.uri, cleaned.as_deref()).ok_or(Error::Internal)?;
+    }
+    Ok((route, port))
+}
+
+/// The target as an endpoint gets it: path and query alone.
+fn origin_form(uri: &Uri, path: Option<&str>) -> Option<Uri> {
+    match path {
+        Some(path) => match uri.query() {
+            Some(query) => Uri::try_from(format!("{path}?{query}")).ok(),
+            None => Uri::try_from(path).ok(),
+        },
+        None => Some(Uri::from(uri.path_and_query()?.clone())),
+    }
+}
+
+/// 10 hop-by-hop and forwarded headers; the body's framing, made anew.
+fn prepare(
+    connection: &Connection,
+    exchange: &mut Exchange,
+    mut parts: Parts,
+    body: Incoming,
+    port: Option<u16>,
+    upgrading: bool,
+) -> Result<Outgoing, Error> {
+    let listener = &connection.listener;
+    let websocket = upgrading && parts.headers.contains_key(header::SEC_WEBSOCKET_KEY);
+    let kept = headers::clean_request(
+        &mut parts.headers,
+        connection.trusted,
+        &listener.forwarded_headers,
+        listener.underscore_headers,
+    )
+    .map_err(|headers::UnderscoreRejected| Error::UnderscoreHeader)?;
+    if connection.http2 {
+        headers::join_cookies(&mut parts.headers);
+    }
+    let host = parts.headers.get(header::HOST).cloned();
+    let append = !listener.forwarded_headers.not_append_x_forwarded_for;
+    headers::add_forwarding(&mut parts.headers, &connection.origin, host.as_ref(), port, websocket, append);
+    let timeouts = &listener.timeouts;
+    let (upload, state) = if body.is_end_stream() {
+        (Upload::Empty, None)
+    } else {
+        let until =
+            (!timeouts.read.is_zero()).then(|| tokio::time::Instant::from_std(exchange.started) + timeouts.read);
+        let (upload, state) = Upload::stream(body, Patience { idle: timeouts.body_idle, until });
+        exchange.uploading(state.clone());
+        (upload, Some(state))
+    };
+    match body_length(&upload) {
+        Framing::None if parts.headers.contains_key(header::CONTENT_LENGTH) => {
+            parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        Framing::None => {}
+        Framing::Length(length) => {
+            parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        Framing::Chunked => {
+            parts.headers.remove(header::CONTENT_LENGTH);
+            parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+    }
+    parts.version = Version::HTTP_11;
+    Ok(Outgoing { parts, upload, state, trailers: kept.trailers })
+}
+
+enum Framing {
+    None,
+    Length(u64),
+    Chunked,
+}
+
+fn body_length(upload: &Upload) -> Framing {
+    if upload.is_end_stream() {
+        return Framing::None;
+    }
+    upload.size_hint().exact().map_or(Framing::Chunked, Framing::Length)
+}
+
+/// The answer to a request that is not forwarded, or whose endpoint failed.
+fn refuse(exchange: Exchange, error: Error) -> Response<Body> {
+    let text = error.body();
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = error.status();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if error == Error::MethodNotAllowed {
+        headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    }
+    if error.closes() && !exchange.connection.http2 {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    tracing::debug!(peer = %exchange.connection.peer, status = error.status().as_u16(), %error, "refused");
+    exchange.refused(error.status(), Some(error.reason()), text.len());
+    response
+}
+
+/// Whether a request may be sent twice: it has no body, and its method promises no effect.
+pub(crate) fn replayable(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}

@@ -1,0 +1,221 @@
+//! TLS on both sides: certificates by SNI out of a snapshot, one policy for all hosts; verified TLS to endpoints.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use imbl::OrdMap;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
+
+use crate::route::{Certificate, CertificateEntry, HostPattern, RouteTable};
+
+/// What can keep the data plane from starting.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The self-signed certificate could not be made.
+    #[error("make the default certificate")]
+    SelfSigned(#[from] rcgen::Error),
+    /// rustls refused a setting.
+    #[error("set up TLS")]
+    Rustls(#[from] rustls::Error),
+    /// A worker's thread could not be started.
+    #[error("start a worker: {0}")]
+    Thread(String),
+    /// `serversTransport.rootCAs` holds something that is no certificate.
+    #[error("serversTransport.rootCAs: {0}")]
+    Roots(String),
+}
+
+/// Settings of TLS to endpoints (`serversTransport`).
+#[derive(Clone, Debug, Default)]
+pub struct ClientTls {
+    /// Do not verify endpoints.
+    pub insecure_skip_verify: bool,
+    /// PEM texts of roots trusted instead of the public ones.
+    pub root_cas: Vec<String>,
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// The certificates of this moment, and the last good one of each Secret.
+pub(crate) struct Certificates {
+    current: ArcSwap<Snapshot>,
+    self_signed: Arc<CertifiedKey>,
+}
+
+#[derive(Default)]
+struct Snapshot {
+    exact: HashMap<Arc<str>, Arc<CertifiedKey>>,
+    wildcard: HashMap<Arc<str>, Arc<CertifiedKey>>,
+    default: Option<Arc<CertifiedKey>>,
+    source: OrdMap<HostPattern, Arc<CertificateEntry>>,
+    source_default: Option<Arc<CertificateEntry>>,
+    /// By Secret: kept while any host names it.
+    good: HashMap<Arc<str>, Arc<Certificate>>,
+}
+
+impl Certificates {
+    /// No certificates but a self-signed one.
+    pub(crate) fn new() -> Result<Arc<Self>, Error> {
+        Ok(Arc::new(Self { current: ArcSwap::default(), self_signed: Arc::new(self_signed()?) }))
+    }
+
+    /// Serves what `table` says. A Secret that has gone bad keeps its last good certificate.
+    pub(crate) fn install(&self, table: &RouteTable) {
+        let before = self.current.load_full();
+        if before.source.ptr_eq(&table.certificates) && before.source_default == table.default_certificate {
+            return;
+        }
+        let mut next = Snapshot {
+            source: table.certificates.clone(),
+            source_default: table.default_certificate.clone(),
+            ..Snapshot::default()
+        };
+        let entries = table.certificates.values().chain(&table.default_certificate);
+        for entry in entries {
+            if let Some(certificate) = entry.certificate.as_ref().or_else(|| before.good.get(&entry.secret)) {
+                next.good.insert(entry.secret.clone(), certificate.clone());
+            }
+        }
+        for (host, entry) in &table.certificates {
+            let Some(certificate) = next.good.get(&entry.secret) else { continue };
+            match host {
+                HostPattern::Exact(name) => next.exact.insert(name.clone(), certificate.key.clone()),
+                HostPattern::Wildcard(suffix) => next.wildcard.insert(suffix.clone(), certificate.key.clone()),
+                HostPattern::Any => None,
+            };
+        }
+        next.default = table
+            .default_certificate
+            .as_ref()
+            .and_then(|entry| next.good.get(&entry.secret))
+            .map(|certificate| certificate.key.clone());
+        self.current.store(Arc::new(next));
+    }
+
+    fn find(&self, name: &str) -> Option<Arc<CertifiedKey>> {
+        let snapshot = self.current.load();
+        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        let found = snapshot.exact.get(name.as_str()).or_else(|| {
+            let (label, suffix) = name.split_once('.')?;
+            (!label.is_empty()).then(|| snapshot.wildcard.get(suffix)).flatten()
+        });
+        found.cloned()
+    }
+
+    fn default_key(&self) -> Arc<CertifiedKey> {
+        self.current.load().default.clone().unwrap_or_else(|| self.self_signed.clone())
+    }
+}
+
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificates").finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct BySni(Arc<Certificates>);
+
+impl ResolvesServerCert for BySni {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(hello.server_name().and_then(|name| self.0.find(name)).unwrap_or_else(|| self.0.default_key()))
+    }
+}
+
+/// The one server policy: TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1, tickets instead of a session store.
+pub(crate) fn server_config(certificates: Arc<Certificates>) -> Result<Arc<ServerConfig>, Error> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(BySni(certificates)));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    config.send_tls13_tickets = 1;
+    Ok(Arc::new(config))
+}
+
+/// TLS to endpoints, with HTTP/2 offered (`h2`) or not: an upgrade needs HTTP/1.1.
+pub(crate) fn client_config(settings: &ClientTls, offer: &[&[u8]]) -> Result<Arc<ClientConfig>, Error> {
+    let mut roots = RootCertStore::empty();
+    if settings.root_cas.is_empty() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    for pem in &settings.root_cas {
+        let mut found = false;
+        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+            let certificate = certificate.map_err(|error| Error::Roots(error.to_string()))?;
+            roots.add(certificate).map_err(|error| Error::Roots(error.to_string()))?;
+            found = true;
+        }
+        if !found {
+            return Err(Error::Roots("holds no PEM certificate".into()));
+        }
+    }
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    let mut config = if settings.insecure_skip_verify {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider()))).with_no_client_auth()
+    } else {
+        builder.with_root_certificates(roots).with_no_client_auth()
+    };
+    config.alpn_protocols = offer.iter().map(|name| name.to_vec()).collect();
+    Ok(Arc::new(config))
+}
+
+fn self_signed() -> Result<CertifiedKey, Error> {
+    let key = rcgen::KeyPair::generate()?;
+    let mut params = rcgen::CertificateParams::new(vec!["adit.default".to_owned()])?;
+    params.distinguished_name.push(rcgen::DnType::CommonName, "ADIT DEFAULT CERT");
+    let certificate = params.self_signed(&key)?;
+    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    Ok(CertifiedKey::from_der(vec![certificate.der().clone()], private, &provider())?)
+}
+
+/// `serversTransport.insecureSkipVerify`: any certificate will do, but the handshake's signatures must still be right.
+#[derive(Debug)]
+struct Unverified(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Unverified {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,155 @@
+//! Upgrades: a tunnel is opened only on a 101 with the token that was asked for, and not a byte goes through before it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+
+use super::balance::{Choice, MAX_ENDPOINTS};
+use super::body::Body;
+use super::connection::Counted;
+use super::error::{Error, Fault};
+use super::exchange::Exchange;
+use super::forward::Outgoing;
+use super::headers::{clean_response, has_token};
+use super::router::CompiledRoute;
+use super::upstream::{Answer, Failure, upgrade};
+use super::watch::{Wait, Watch};
+use super::worker::Phase;
+use crate::route::{HostHeader, Upstream};
+
+/// The buffer of each direction of a tunnel.
+const BUFFER: usize = 8 * 1024;
+
+/// An upgrade that a client asks for.
+pub(crate) struct Wish {
+    token: HeaderValue,
+    client: OnUpgrade,
+}
+
+/// The upgrade that a request asks for: `Connection: upgrade` and one token other than HTTP/2's own (RFC 9113 has no
+/// `h2c` upgrade any more; passing it on would open a way around routing).
+pub(crate) fn requested(parts: &mut Parts) -> Option<Wish> {
+    if parts.version != Version::HTTP_11 {
+        return None;
+    }
+    let mut tokens = parts.headers.get_all(header::UPGRADE).iter();
+    let token = tokens.next()?.clone();
+    let single = tokens.next().is_none() && !token.as_bytes().contains(&b',') && !token.is_empty();
+    let asked = parts.headers.get_all(header::CONNECTION).iter().any(|value| has_token(value, "upgrade"));
+    if !single || !asked || token.as_bytes().get(..2).is_some_and(|start| start.eq_ignore_ascii_case(b"h2")) {
+        return None;
+    }
+    let client = parts.extensions.remove::<OnUpgrade>()?;
+    Some(Wish { token, client })
+}
+
+/// Sends an upgrade request and, on its 101, joins the two connections.
+pub(crate) async fn tunnel(
+    mut exchange: Exchange,
+    route: &Arc<CompiledRoute>,
+    upstream: &Upstream,
+    outgoing: Outgoing,
+    wish: Wish,
+) -> Result<Response<Body>, (Exchange, Error)> {
+    let Some(target) = &route.upstream else { return Err((exchange, Error::NoEndpoint)) };
+    let worker = exchange.connection.worker.clone();
+    let mut request = Request::from_parts(outgoing.parts, outgoing.upload);
+    request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    request.headers_mut().insert(header::UPGRADE, wish.token.clone());
+    let mut choice = Choice::new(target, &request);
+    target.budget.request();
+    let mut last = Error::NoEndpoint;
+    let (answer, lease) = loop {
+        let Some(lease) = choice.pick(&worker.random, Instant::now()) else { return Err((exchange, last)) };
+        if upstream.host_header == HostHeader::Endpoint {
+            request.headers_mut().insert(header::HOST, lease.endpoint().host_header.clone());
+        }
+        match upgrade(&worker, &lease, upstream.protocol, request).await {
+            Ok(answer) => {
+                lease.answered(Instant::now(), answer.response.status());
+                break (answer, lease);
+            }
+            Err(Failure { error, unsent, .. }) => {
+                if error.fault() == Fault::Upstream {
+                    lease.failed(Instant::now());
+                }
+                let Some(next) = unsent.filter(|_| choice.tried() < MAX_ENDPOINTS && target.may_retry(Instant::now()))
+                else {
+                    return Err((exchange, error));
+                };
+                exchange.retried();
+                request = next;
+                last = error;
+            }
+        }
+    };
+    let Answer { mut response, held } = answer;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        // Not an upgrade: an answer like any other, on a connection that is not used again.
+        let (mut parts, body) = response.into_parts();
+        clean_response(&mut parts.headers);
+        if parts.status.as_u16() > 599 {
+            return Err((exchange, Error::UpstreamProtocol));
+        }
+        exchange.answered(parts.status, &parts.headers, lease);
+        return Ok(Response::from_parts(parts, Body::relay(body, exchange, held)));
+    }
+    if response
+        .headers()
+        .get(header::UPGRADE)
+        .is_none_or(|token| !token.as_bytes().eq_ignore_ascii_case(wish.token.as_bytes()))
+    {
+        lease.failed(Instant::now());
+        return Err((exchange, Error::UpstreamProtocol));
+    }
+    let endpoint = hyper::upgrade::on(&mut response);
+    let (mut parts, _) = response.into_parts();
+    clean_response(&mut parts.headers);
+    parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    parts.headers.insert(header::UPGRADE, wish.token.clone());
+    if let Some(cookie) = choice.cookie_for(lease.endpoint()) {
+        parts.headers.append(header::SET_COOKIE, cookie);
+    }
+    exchange.answered(parts.status, &parts.headers, lease);
+    exchange.streaming();
+    tokio::task::spawn_local(join(exchange, wish.client, endpoint));
+    drop(held);
+    Ok(Response::from_parts(parts, Body::empty()))
+}
+
+/// Copies both ways until one side ends, or the worker is over.
+async fn join(mut exchange: Exchange, client: OnUpgrade, endpoint: OnUpgrade) {
+    let connection = exchange.connection.clone();
+    let counted = Counted::new(&connection.worker, connection.index);
+    let watch: &Watch = &connection.watch;
+    watch.expect(Wait::Nothing, std::time::Duration::ZERO);
+    let limit = connection.worker.shared.transport.dial_timeout;
+    let both = async { tokio::try_join!(client, endpoint) };
+    let (client, endpoint): (Upgraded, Upgraded) = match tokio::time::timeout(limit, both).await {
+        Ok(Ok(both)) => both,
+        Ok(Err(error)) => return tracing::debug!(%error, "an upgrade came to nothing"),
+        Err(_) => return tracing::debug!("an upgrade was not completed in time"),
+    };
+    let (mut client, mut endpoint) = (TokioIo::new(client), TokioIo::new(endpoint));
+    let worker = connection.worker.clone();
+    let mut copying =
+        std::pin::pin!(tokio::io::copy_bidirectional_with_sizes(&mut client, &mut endpoint, BUFFER, BUFFER));
+    let mut registration = None;
+    let copied = std::future::poll_fn(|cx| {
+        registration.get_or_insert_with(|| worker.on_phase(cx.waker().clone()));
+        if worker.phase() == Phase::Over {
+            return std::task::Poll::Ready(None);
+        }
+        copying.as_mut().poll(cx).map(Some)
+    })
+    .await;
+    if let Some(Ok((received, sent))) = copied {
+        exchange.tunnelled(received, sent);
+    }
+    exchange.complete();
+    drop(counted);
+}

@@ -1,0 +1,210 @@
+//! Deadlines of a connection that cost the request path a store: one timer per connection, set again only when a
+//! deadline comes closer, and looked at again when it fires.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::time::Sleep;
+
+/// Milliseconds of the process's own clock; 0 is never.
+pub(crate) type Millis = u64;
+
+/// What a connection is waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Wait {
+    /// Nothing that has a deadline here.
+    Nothing = 0,
+    /// The first byte of a request, or the next request.
+    Idle = 1,
+    /// The rest of a head, or of a handshake.
+    Head = 2,
+    /// The head of an upstream's answer.
+    Answer = 3,
+    /// Room to write.
+    Write = 4,
+    /// The next stream of an HTTP/2 connection; other frames may come and begin nothing.
+    Quiet = 5,
+}
+
+/// The deadlines of one connection. Shared by its task and its I/O; in fact only ever used on one thread.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    epoch: Instant,
+    read: AtomicU64,
+    waiting: AtomicU8,
+    write: AtomicU64,
+    write_stall: u64,
+    head: u64,
+}
+
+impl Watch {
+    /// No deadlines yet. `head` bounds a head once its first byte is there; `write_stall` a write without progress.
+    pub(crate) fn new(epoch: Instant, head: Duration, write_stall: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            epoch,
+            read: AtomicU64::new(0),
+            waiting: AtomicU8::new(Wait::Nothing as u8),
+            write: AtomicU64::new(0),
+            write_stall: millis(write_stall),
+            head: millis(head),
+        })
+    }
+
+    fn now(&self) -> Millis {
+        millis(self.epoch.elapsed())
+    }
+
+    /// Waits for `what` for at most `limit`; zero is no limit.
+    pub(crate) fn expect(&self, what: Wait, limit: Duration) {
+        let deadline = if limit.is_zero() { 0 } else { self.now() + millis(limit).max(1) };
+        self.read.store(deadline, Relaxed);
+        self.waiting.store(what as u8, Relaxed);
+    }
+
+    /// Waits for nothing.
+    pub(crate) fn relax(&self) {
+        self.read.store(0, Relaxed);
+        self.waiting.store(Wait::Nothing as u8, Relaxed);
+    }
+
+    /// Bytes have come: an idle connection begins a head.
+    pub(crate) fn on_read(&self) {
+        if self.waiting.load(Relaxed) == Wait::Idle as u8 {
+            let deadline = if self.head == 0 { 0 } else { self.now() + self.head };
+            self.read.store(deadline, Relaxed);
+            self.waiting.store(Wait::Head as u8, Relaxed);
+        }
+    }
+
+    /// A write could not go on.
+    pub(crate) fn on_write_blocked(&self) {
+        if self.write_stall > 0 && self.write.load(Relaxed) == 0 {
+            self.write.store(self.now() + self.write_stall, Relaxed);
+        }
+    }
+
+    /// A write went on.
+    pub(crate) fn on_write(&self) {
+        if self.write.load(Relaxed) != 0 {
+            self.write.store(0, Relaxed);
+        }
+    }
+
+    fn earliest(&self) -> Millis {
+        match (self.read.load(Relaxed), self.write.load(Relaxed)) {
+            (0, deadline) | (deadline, 0) => deadline,
+            (read, write) => read.min(write),
+        }
+    }
+
+    /// What has been waited for too long, if anything.
+    pub(crate) fn expired(&self) -> Option<Wait> {
+        let now = self.now();
+        let due = |deadline: Millis| deadline != 0 && deadline <= now;
+        if due(self.write.load(Relaxed)) {
+            return Some(Wait::Write);
+        }
+        if !due(self.read.load(Relaxed)) {
+            return None;
+        }
+        Some(match self.waiting.load(Relaxed) {
+            1 => Wait::Idle,
+            2 => Wait::Head,
+            3 => Wait::Answer,
+            5 => Wait::Quiet,
+            _ => Wait::Nothing,
+        })
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4).min(u64::MAX / 4)
+}
+
+/// The one timer of a connection, polled with it.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    watch: Arc<Watch>,
+    sleep: Option<Pin<Box<Sleep>>>,
+    armed: Millis,
+}
+
+impl Alarm {
+    pub(crate) fn new(watch: Arc<Watch>) -> Self {
+        Self { watch, sleep: None, armed: 0 }
+    }
+
+    /// Ready when a deadline has passed. Call it after each poll of the connection. Cancel-safe.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Wait> {
+        loop {
+            let due = self.watch.earliest();
+            if due == 0 {
+                return Poll::Pending;
+            }
+            if self.armed == 0 || due < self.armed {
+                let at = (self.watch.epoch + Duration::from_millis(due)).into();
+                match &mut self.sleep {
+                    Some(sleep) => sleep.as_mut().reset(at),
+                    None => self.sleep = Some(Box::pin(tokio::time::sleep_until(at))),
+                }
+                self.armed = due;
+            }
+            let Some(sleep) = &mut self.sleep else { return Poll::Pending };
+            if sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.armed = 0;
+            if let Some(what) = self.watch.expired() {
+                return Poll::Ready(what);
+            }
+        }
+    }
+}
+
+/// Runs `future` until it ends or a deadline of its connection passes. Dropping it ends the connection.
+pub(crate) async fn guarded<F: Future>(future: F, watch: Arc<Watch>) -> Result<F::Output, Wait> {
+    let mut future = std::pin::pin!(future);
+    let mut alarm = Alarm::new(watch);
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        alarm.poll(cx).map(Err)
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_deadline_that_comes_closer_is_noticed() {
+        let watch = Watch::new(Instant::now(), Duration::from_millis(20), Duration::ZERO);
+        watch.expect(Wait::Idle, Duration::from_secs(3600));
+        let inner = watch.clone();
+        let ended = guarded(
+            async move {
+                tokio::task::yield_now().await;
+                inner.on_read();
+                std::future::pending::<()>().await;
+            },
+            watch,
+        );
+        assert_eq!(ended.await, Err(Wait::Head));
+    }
+
+    #[tokio::test]
+    async fn a_write_without_progress_expires_and_progress_clears_it() {
+        let watch = Watch::new(Instant::now(), Duration::ZERO, Duration::from_millis(10));
+        watch.on_write_blocked();
+        watch.on_write();
+        assert_eq!(watch.expired(), None);
+        watch.on_write_blocked();
+        assert_eq!(guarded(std::future::pending::<()>(), watch).await, Err(Wait::Write));
+    }
+}

@@ -1,0 +1,271 @@
+//! One worker per core: a thread with a runtime of its own and everything it needs to serve without asking another.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::task::Waker;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Cache};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::LocalSet;
+
+use super::connection;
+use super::router::Router;
+use super::shared::Shared;
+use super::upstream::Pool;
+
+/// Pause after an accept that failed for want of descriptors or memory: existing connections go on meanwhile.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(20);
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Serving.
+    #[default]
+    Serving,
+    /// SIGTERM has come: still accepting, each answer closes its connection.
+    Leaving,
+    /// Not accepting; requests in flight end.
+    Draining,
+    /// Over.
+    Over,
+}
+
+/// What a worker can be told.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Accept on this socket of this listener.
+    Listen(usize, StdListener),
+    /// Serve this connection, which another worker accepted.
+    Serve(usize, StdStream, SocketAddr),
+}
+
+/// How busy a worker is; read by the others when they place a new connection.
+#[derive(Debug, Default)]
+pub(crate) struct Load {
+    pub(crate) connections: AtomicUsize,
+    pub(crate) requests: AtomicUsize,
+    /// Connections ever, to spread them evenly while all are idle.
+    pub(crate) accepted: AtomicU64,
+}
+
+/// A worker, as its own tasks see it.
+pub(crate) struct Worker {
+    pub(crate) id: usize,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) pool: Rc<Pool>,
+    pub(crate) random: Cell<u64>,
+    router: RefCell<Cache<Arc<ArcSwap<Router>>, Arc<Router>>>,
+    phase: Cell<Phase>,
+    wakers: RefCell<HashMap<u64, Waker, foldhash::fast::FixedState>>,
+    next_waker: Cell<u64>,
+}
+
+/// Runs `!Send` futures of hyper's HTTP/2 on this thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LocalExecutor;
+
+impl<F> hyper::rt::Executor<F> for LocalExecutor
+where
+    F: Future + 'static,
+{
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(async move {
+            future.await;
+        });
+    }
+}
+
+impl Worker {
+    /// The router of this moment. One atomic load when nothing has changed.
+    pub(crate) fn router(&self) -> Arc<Router> {
+        self.router.borrow_mut().load().clone()
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    pub(crate) fn load(&self) -> &Load {
+        &self.shared.loads[self.id]
+    }
+
+    /// Wakes the connection's task when the phase changes, for as long as the registration lives.
+    pub(crate) fn on_phase(self: &Rc<Self>, waker: Waker) -> Registration {
+        let key = self.next_waker.get();
+        self.next_waker.set(key + 1);
+        self.wakers.borrow_mut().insert(key, waker);
+        Registration { worker: self.clone(), key }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        if phase >= Phase::Draining {
+            self.pool.clear();
+        }
+        for waker in self.wakers.borrow().values() {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn connections(&self) -> usize {
+        self.load().connections.load(Relaxed)
+    }
+}
+
+/// A task's wish to be woken when the phase changes.
+pub(crate) struct Registration {
+    worker: Rc<Worker>,
+    key: u64,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.worker.wakers.borrow_mut().remove(&self.key);
+    }
+}
+
+/// Runs worker `id` on this thread until the end has come and its connections are done.
+pub(crate) fn run(
+    id: usize,
+    shared: Arc<Shared>,
+    commands: mpsc::UnboundedReceiver<Command>,
+    phase: watch::Receiver<Phase>,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(61).build()?;
+    let local = LocalSet::new();
+    let worker = Rc::new(Worker {
+        id,
+        pool: Pool::new(
+            shared.transport.max_idle_per_endpoint.div_ceil(shared.loads.len()),
+            shared.transport.idle_timeout,
+        ),
+        random: Cell::new(0x9e37_79b9_7f4a_7c15 ^ ((id as u64 + 1) << 32) ^ shared.seed),
+        router: RefCell::new(Cache::new(shared.router.clone())),
+        phase: Cell::new(Phase::Serving),
+        wakers: RefCell::default(),
+        next_waker: Cell::new(0),
+        shared,
+    });
+    runtime.block_on(local.run_until(work(worker, commands, phase)));
+    Ok(())
+}
+
+async fn work(worker: Rc<Worker>, mut commands: mpsc::UnboundedReceiver<Command>, mut phase: watch::Receiver<Phase>) {
+    let mut accepting = Vec::new();
+    loop {
+        // Both arms are cancel-safe: a channel's recv and a watch's changed lose nothing.
+        tokio::select! {
+            command = commands.recv() => match command {
+                Some(Command::Listen(listener, socket)) => match TcpListener::from_std(socket) {
+                    Ok(socket) => accepting.push(tokio::task::spawn_local(accept(worker.clone(), listener, socket, phase.clone()))),
+                    Err(error) => tracing::error!(%error, "register a listening socket"),
+                },
+                Some(Command::Serve(listener, stream, peer)) => match TcpStream::from_std(stream) {
+                    Ok(stream) => connection::spawn(&worker, listener, stream, peer),
+                    Err(error) => tracing::error!(%error, "register a connection"),
+                },
+                None => return,
+            },
+            changed = phase.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let now = *phase.borrow_and_update();
+                worker.enter(now);
+                if now >= Phase::Draining {
+                    break;
+                }
+            }
+        }
+    }
+    for task in accepting {
+        let _ = task.await;
+    }
+    // What another worker accepted last.
+    commands.close();
+    while let Some(command) = commands.recv().await {
+        if let Command::Serve(listener, stream, peer) = command
+            && let Ok(stream) = TcpStream::from_std(stream)
+        {
+            connection::spawn(&worker, listener, stream, peer);
+        }
+    }
+    while worker.connections() > 0 && *phase.borrow_and_update() < Phase::Over {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(10)) => {}
+            _ = phase.changed() => {}
+        }
+    }
+    worker.enter(Phase::Over);
+}
+
+/// Accepts until the phase says otherwise, then takes what is left in the listen queue: a client in it believes itself
+/// connected.
+async fn accept(worker: Rc<Worker>, listener: usize, socket: TcpListener, mut phase: watch::Receiver<Phase>) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            _ = phase.wait_for(|&phase| phase >= Phase::Draining) => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => place(&worker, listener, stream, peer),
+            Err(error) if connection_error(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "accept a connection");
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
+            }
+        }
+    }
+    let Ok(socket) = socket.into_std() else { return };
+    while let Ok((stream, peer)) = socket.accept() {
+        if stream.set_nonblocking(true).is_ok()
+            && let Ok(stream) = TcpStream::from_std(stream)
+        {
+            connection::spawn(&worker, listener, stream, peer);
+        }
+    }
+}
+
+/// The client has gone before we looked; the next one may be fine.
+fn connection_error(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+/// Hands a connection to the worker with the fewest live requests, then connections; directly when that is this one.
+fn place(worker: &Rc<Worker>, listener: usize, stream: TcpStream, peer: SocketAddr) {
+    let busy = |load: &Load| (load.requests.load(Relaxed), load.connections.load(Relaxed), load.accepted.load(Relaxed));
+    let best =
+        worker.shared.loads.iter().enumerate().min_by_key(|(_, load)| busy(load)).map_or(worker.id, |(id, _)| id);
+    if best != worker.id
+        && let Some(other) = worker.shared.commands.get().and_then(|commands| commands.get(best))
+    {
+        match stream.into_std() {
+            Ok(stream) => {
+                worker.shared.loads[best].accepted.fetch_add(1, Relaxed);
+                if let Err(mpsc::error::SendError(Command::Serve(_, stream, _))) =
+                    other.send(Command::Serve(listener, stream, peer))
+                    && let Ok(stream) = TcpStream::from_std(stream)
+                {
+                    connection::spawn(worker, listener, stream, peer);
+                }
+            }
+            Err(error) => tracing::error!(%error, "hand over a connection"),
+        }
+        return;
+    }
+    worker.load().accepted.fetch_add(1, Relaxed);
+    connection::spawn(worker, listener, stream, peer);
+}
