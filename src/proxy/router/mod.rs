@@ -7,6 +7,8 @@
 mod compile;
 mod host;
 mod paths;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
