@@ -6,7 +6,11 @@ mod lease;
 mod p2c;
 mod random;
 mod round_robin;
+#[cfg(test)]
+mod simulation;
 mod sticky;
+#[cfg(test)]
+mod tests;
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -23,6 +27,8 @@ use ejection::Standing;
 pub(crate) use lease::Lease;
 pub(crate) use p2c::Load;
 pub(crate) use sticky::{Session, session};
+#[cfg(test)]
+pub(crate) use {ejection::Fault, p2c::Sample};
 
 /// The most endpoints that one request is tried at.
 pub(crate) const MAX_ENDPOINTS: usize = 3;

@@ -1,7 +1,7 @@
 //! Power of two choices: of two endpoints drawn at random, the one whose latency times requests in flight is less.
 //!
 //! Three things keep it from being fooled. Costs within a factor of two count as equal, so that like endpoints share
-//! evenly. A peak must be confirmed by the next answer, so that one slow path does not look like a slow pod. And the
+//! evenly. A peak must be confirmed by the next two answers, so that a slow path does not look like a slow pod. And the
 //! estimate of an endpoint that nobody waits for fades, so that it is tried again, by one request at a time.
 
 use std::cell::Cell;
@@ -38,8 +38,8 @@ pub(crate) struct Load {
     requests: AtomicU64,
     /// Estimated time to the head of an answer, nanoseconds; 0 is unknown.
     latency: AtomicU64,
-    /// The last measured one.
-    previous: AtomicU64,
+    /// The last two measured ones, newest first.
+    previous: [AtomicU64; 2],
     /// When the estimate was last brought up to date.
     stamp: AtomicU64,
     /// The upstream's turn at which it was last chosen.
@@ -64,7 +64,12 @@ pub(crate) enum Sample {
 impl Load {
     /// A load whose latency is assumed: that of its group.
     pub(crate) fn assume(latency: u64, now: u64) -> Self {
-        Self { latency: latency.into(), previous: latency.into(), stamp: now.into(), ..Self::default() }
+        Self {
+            latency: latency.into(),
+            previous: [latency.into(), latency.into()],
+            stamp: now.into(),
+            ..Self::default()
+        }
     }
 
     /// A request is on its way.
@@ -95,13 +100,16 @@ impl Load {
             Sample::Error(latency) | Sample::Cancelled(latency) => latency,
         };
         let latency = latency.clamp(1, LONGEST);
-        let confirmed = latency.min(self.previous.swap(latency, Relaxed));
+        let last = self.previous[0].swap(latency, Relaxed);
+        let confirmed = latency.min(last).min(self.previous[1].swap(last, Relaxed));
         let after = match before {
+            // One failure is no measure of anything.
+            0 if matches!(sample, Sample::Failure(_)) => confirmed,
             0 => latency,
             _ if confirmed > before => confirmed,
             _ => before - before / 8 + latency.min(before.saturating_mul(2)) / 8,
         };
-        self.latency.store(after.max(1), Relaxed);
+        self.latency.store(after, Relaxed);
         self.stamp.store(now, Relaxed);
     }
 
@@ -271,25 +279,30 @@ mod tests {
     }
 
     #[test]
-    fn one_slow_answer_is_not_a_slow_endpoint_and_two_in_a_row_are() {
+    fn two_slow_answers_are_not_a_slow_endpoint_and_three_in_a_row_are() {
         let load = measured(5 * MS);
-        load.learn(Sample::Answer(2 * SECOND), 0);
-        assert!(load.latency() < 6 * MS, "{}", load.latency());
-        load.learn(Sample::Answer(5 * MS), 0);
-        load.learn(Sample::Answer(2 * SECOND), 0);
-        assert!(load.latency() < 7 * MS, "{}", load.latency());
-        load.learn(Sample::Answer(2 * SECOND + 1), 0);
-        assert_eq!(load.latency(), 2 * SECOND);
+        let learn = |latencies: &[u64]| {
+            latencies.iter().for_each(|&latency| load.learn(Sample::Answer(latency), 0));
+            load.latency()
+        };
+        assert!(learn(&[2 * SECOND]) < 6 * MS);
+        assert!(learn(&[2 * SECOND]) < 7 * MS);
+        assert!(learn(&[5 * MS, 2 * SECOND, 2 * SECOND, 5 * MS, 2 * SECOND, 2 * SECOND]) < 10 * MS);
+        assert_eq!(learn(&[SECOND]), SECOND, "the least of the three");
     }
 
     #[test]
     fn a_fast_failure_does_not_look_fast() {
         let load = measured(100 * MS);
         load.learn(Sample::Failure(MS), 0);
-        assert!(load.latency() >= 100 * MS);
+        assert!(load.latency() > 100 * MS);
+        load.learn(Sample::Failure(MS), 0);
         load.learn(Sample::Failure(MS), 0);
         assert_eq!(load.latency(), PENALTY);
         let new = Load::default();
+        new.learn(Sample::Failure(MS), 0);
+        new.learn(Sample::Failure(MS), 0);
+        assert_eq!(new.latency(), 0, "still unknown");
         new.learn(Sample::Failure(MS), 0);
         assert_eq!(new.latency(), PENALTY);
     }
@@ -302,8 +315,7 @@ mod tests {
             assert_eq!(load.latency(), 100 * MS);
         }
         let silent = measured(MS);
-        silent.learn(Sample::Cancelled(SECOND), 0);
-        silent.learn(Sample::Cancelled(SECOND), 0);
+        (0..3).for_each(|_| silent.learn(Sample::Cancelled(SECOND), 0));
         assert_eq!(silent.latency(), SECOND);
     }
 
