@@ -236,7 +236,7 @@ proptest! {
         });
         agree(&router, &new)?;
         let routes = |table: &RouteTable| -> Vec<Arc<Route>> {
-            table.hosts.values().flat_map(|host| host.routes.iter().cloned().collect::<Vec<_>>()).collect()
+            table.hosts.values().flat_map(|host| host.routes.to_vec()).collect()
         };
         let kept = routes(&old);
         let changed = routes(&new).into_iter().filter(|route| !kept.contains(route)).count();
