@@ -1,1 +1,76 @@
 //! Brings objects: from a cluster by watches, or from a directory of manifests. I/O, no meaning.
+
+use std::path::PathBuf;
+
+use crate::objects::Change;
+
+pub(crate) mod backoff;
+pub mod cluster;
+pub(crate) mod trim;
+
+/// What a source says.
+#[derive(Debug)]
+pub enum Event {
+    /// Objects came, changed or went. They belong together: apply all of them before translating.
+    Changes(Vec<Change>),
+    /// The first lists of all kinds are in. Said once; until then an object that is missing may just not be here yet.
+    Synced,
+    /// What the first lists wait for, in words for the readiness page. Only before [`Event::Synced`].
+    Waiting(Vec<String>),
+}
+
+/// Why a source cannot start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing says where the API server is.
+    #[error(
+        "no Kubernetes API server is known: not in a pod (KUBERNETES_SERVICE_HOST), no KUBECONFIG, and \
+         providers.kubernetesingress.endpoint is empty; providers.directory.path serves manifests without a cluster"
+    )]
+    NoApiServer,
+    /// The service account's files in the pod are missing or bad.
+    #[error("read the pod's service account")]
+    InCluster(#[source] kube::config::InClusterError),
+    /// The file that `KUBECONFIG` names is missing or bad.
+    #[error("read the file that KUBECONFIG names")]
+    Kubeconfig(#[source] kube::config::KubeconfigError),
+    /// The endpoint is not a URL.
+    #[error("providers.kubernetesingress.endpoint {endpoint:?} is not a URL such as https://10.0.0.1:6443")]
+    Endpoint {
+        /// What was typed.
+        endpoint: String,
+        /// Why it is none.
+        #[source]
+        source: http::uri::InvalidUri,
+    },
+    /// The certificate authority cannot be read.
+    #[error("read providers.kubernetesingress.certauthfilepath {path:?}")]
+    CertificateAuthority {
+        /// What was typed.
+        path: PathBuf,
+        /// Why it cannot be read.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The certificate authority holds no certificate.
+    #[error("providers.kubernetesingress.certauthfilepath {path:?} holds no PEM certificate")]
+    NoCertificate {
+        /// What was typed.
+        path: PathBuf,
+    },
+    /// The client cannot be built from the credentials.
+    #[error("build the Kubernetes client")]
+    Client(#[source] kube::Error),
+    /// A watch ended, which none does.
+    #[error("a watch of the Kubernetes API ended by itself")]
+    WatchEnded,
+    /// The directory of manifests cannot be read.
+    #[error("read the manifests in {path:?} (providers.directory.path)")]
+    Directory {
+        /// What was typed.
+        path: PathBuf,
+        /// Why it cannot be read.
+        #[source]
+        source: std::io::Error,
+    },
+}

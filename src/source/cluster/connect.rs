@@ -1,0 +1,76 @@
+//! Finds the API server and the credentials, in Traefik's order: the pod's own, `KUBECONFIG`, the options.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kube::Client;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::{Connection, Error, watch};
+
+/// A connection that is not there after this is tried again.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The client for the API server. Talks to nobody yet.
+pub async fn connect(connection: &Connection) -> Result<Client, Error> {
+    let in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some_and(|host| !host.is_empty())
+        && std::env::var_os("KUBERNETES_SERVICE_PORT").is_some_and(|port| !port.is_empty());
+    let kubeconfig = std::env::var_os("KUBECONFIG").is_some_and(|path| !path.is_empty());
+    let mut config = if in_pod {
+        let mut config = kube::Config::incluster_env().map_err(Error::InCluster)?;
+        if let Some(endpoint) = &connection.endpoint {
+            config.cluster_url = parse_endpoint(endpoint)?;
+        }
+        config
+    } else if kubeconfig {
+        // Not `Config::infer`: it would fall back to ~/.kube/config, which nobody asked for.
+        let file = Kubeconfig::from_env().map_err(Error::Kubeconfig)?.ok_or(Error::NoApiServer)?;
+        kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(Error::Kubeconfig)?
+    } else {
+        from_options(connection)?
+    };
+    bound_waits(&mut config);
+    Client::try_from(config).map_err(Error::Client)
+}
+
+/// `endpoint`, `token` and `certAuthFilePath`, for a controller outside the cluster.
+fn from_options(connection: &Connection) -> Result<kube::Config, Error> {
+    let endpoint = connection.endpoint.as_deref().ok_or(Error::NoApiServer)?;
+    let mut config = kube::Config::new(parse_endpoint(endpoint)?);
+    if let Some(token) = &connection.token {
+        // Traefik takes either. A file is read again every minute, so that its token may be rotated.
+        if Path::new(token).is_file() {
+            config.auth_info.token_file = Some(token.clone());
+        } else {
+            config.auth_info.token = Some(token.trim().to_owned().into());
+        }
+    }
+    if let Some(path) = &connection.certificate_authority {
+        config.root_cert = Some(read_certificates(path)?);
+    }
+    Ok(config)
+}
+
+fn parse_endpoint(endpoint: &str) -> Result<http::Uri, Error> {
+    endpoint.trim_end_matches('/').parse().map_err(|source| Error::Endpoint { endpoint: endpoint.to_owned(), source })
+}
+
+fn read_certificates(path: &PathBuf) -> Result<Vec<Vec<u8>>, Error> {
+    let pem = std::fs::read(path).map_err(|source| Error::CertificateAuthority { path: path.clone(), source })?;
+    let certificates: Vec<_> =
+        CertificateDer::pem_slice_iter(&pem).flatten().map(|certificate| certificate.to_vec()).collect();
+    if certificates.is_empty() { Err(Error::NoCertificate { path: path.clone() }) } else { Ok(certificates) }
+}
+
+/// Every wait on the API server ends, so that a hung one or a silent network is noticed within a minute.
+fn bound_waits(config: &mut kube::Config) {
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    // Longer than a silent watch lasts, or each quiet watch would end as an error.
+    config.read_timeout = Some(watch::LONGEST_SILENCE);
+    // Else the time that a pooled connection was idle counts against the next answer.
+    config.reset_reader_on_write = true;
+    // kube's own retries back off to minutes; ours (see `watch`) stay within seconds.
+    config.default_retry = false;
+}

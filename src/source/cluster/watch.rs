@@ -1,0 +1,277 @@
+//! One watch: a kind in one namespace or all, followed for ever and reported to the supervisor.
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher;
+use kube::{Api, ResourceExt};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep};
+use tracing::{debug, error, warn};
+
+use super::kind::{Kind, Watched};
+use super::relist::{Difference, Known};
+use super::supervisor::Message;
+use crate::objects::ObjectKey;
+use crate::source::backoff::Backoff;
+
+/// The API server ends each watch after this long, and kube takes five seconds more of silence as its death: a
+/// connection that only looks alive is replaced within a minute.
+const WATCH_SECONDS: u32 = 50;
+/// No watch is silent for longer.
+pub(super) const LONGEST_SILENCE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 8);
+/// An API server that just came back refuses for a moment what it will allow: what was allowed before is taken as
+/// forbidden only after this.
+const REFUSAL_GRACE: Duration = Duration::from_secs(30);
+/// How soon a refused watch is tried again: a new rule heals it.
+const REFUSED: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(45));
+/// How soon a failed watch is tried again: the end of an outage is to be noticed within a second or two.
+const FAILED: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(1500));
+/// The longest that an API server can make us wait by its `retryAfterSeconds`.
+const LONGEST_WISH: Duration = Duration::from_secs(10);
+
+/// Names a watch.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Scope {
+    pub(super) kind: Kind,
+    /// `None`: the whole cluster.
+    pub(super) namespace: Option<Arc<str>>,
+    /// One object alone, of a namespace that is not watched otherwise.
+    pub(super) name: Option<Arc<str>>,
+}
+
+impl Scope {
+    /// Whether the start waits for its list, whatever happens.
+    pub(super) fn is_required(&self) -> bool {
+        self.kind.is_required() && self.name.is_none()
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.namespace, &self.name) {
+            (Some(namespace), Some(name)) => write!(f, "{} {namespace}/{name}", self.kind),
+            (Some(namespace), None) => write!(f, "{} in namespace {namespace}", self.kind),
+            _ => write!(f, "{}", self.kind),
+        }
+    }
+}
+
+/// A watch that can be run.
+pub(super) struct Watch<K: Watched> {
+    pub(super) scope: Scope,
+    pub(super) api: Api<DeserializeGuard<K>>,
+    pub(super) labels: Option<String>,
+    /// Off, it forgets what it knows, says so, and rests.
+    pub(super) wanted: watch::Receiver<bool>,
+    pub(super) supervisor: mpsc::Sender<Message>,
+}
+
+/// The supervisor is gone: the process ends.
+struct Unheard;
+
+impl<K: Watched> Watch<K> {
+    /// Follows the watch until the supervisor is gone.
+    pub(super) async fn run(self) {
+        let mut known = Known::default();
+        let (mut on, mut off) = (self.wanted.clone(), self.wanted.clone());
+        loop {
+            if on.wait_for(|wanted| *wanted).await.is_err() {
+                return;
+            }
+            let rest = async { off.wait_for(|wanted| !*wanted).await.is_ok() };
+            tokio::select! {
+                Unheard = self.follow(&mut known) => return,
+                // Wherever this interrupts: what is known is forgotten, and said to be gone.
+                _ = rest => {}
+            }
+            let changes = changes(known.clear());
+            if self.tell(Message::Changes { scope: self.scope.clone(), changes, listed: false }).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn follow(&self, known: &mut Known<K>) -> Unheard {
+        let (mut failed, mut refused) = (FAILED, REFUSED);
+        let mut refused_since: Option<Instant> = None;
+        let mut last_failure = Instant::now();
+        let mut listed = false;
+        loop {
+            // After a refusal the list is taken anew, so that a role with `list` but without `watch` is at least polled.
+            let mut stream = pin!(watcher::watcher(self.api.clone(), self.config()));
+            while let Some(event) = stream.next().await {
+                let failure = match event {
+                    Ok(event) => {
+                        if matches!(event, watcher::Event::InitDone) {
+                            listed = true;
+                            refused_since = None;
+                            refused = REFUSED;
+                        }
+                        if !matches!(event, watcher::Event::Init) {
+                            failed = FAILED;
+                        }
+                        if self.take(event, known).await.is_err() {
+                            return Unheard;
+                        }
+                        continue;
+                    }
+                    Err(error) => Failure::of(&error),
+                };
+                let now = Instant::now();
+                match failure {
+                    // kube lists anew by itself.
+                    Failure::Expired => debug!(watch = %self.scope, "the watch is too far behind; listing anew"),
+                    Failure::Refused(reason) => {
+                        let since = *refused_since.get_or_insert(now);
+                        let graced = listed && now.duration_since(since) < REFUSAL_GRACE;
+                        if !graced && self.tell(Message::Refused { scope: self.scope.clone(), reason }).await.is_err() {
+                            return Unheard;
+                        }
+                        sleep(if graced { FAILED.longest() } else { refused.wait() }).await;
+                        break;
+                    }
+                    Failure::Other(reason, wish) => {
+                        if now.duration_since(last_failure) > LONGEST_SILENCE {
+                            failed = FAILED;
+                        }
+                        last_failure = now;
+                        if self.tell(Message::Failed { scope: self.scope.clone(), reason }).await.is_err() {
+                            return Unheard;
+                        }
+                        sleep(failed.wait().max(wish.min(LONGEST_WISH))).await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn config(&self) -> watcher::Config {
+        let fields = match (&self.scope.name, self.scope.kind) {
+            (Some(name), _) => Some(format!("metadata.name={name}")),
+            // Helm keeps whole releases in Secrets, a megabyte each.
+            (None, Kind::Secrets) => Some("type!=helm.sh/release.v1".to_owned()),
+            (None, _) => None,
+        };
+        let labels = match self.scope.kind {
+            Kind::Secrets => Some("owner!=helm".to_owned()),
+            _ => self.labels.clone(),
+        };
+        watcher::Config {
+            field_selector: fields,
+            label_selector: labels,
+            timeout: Some(WATCH_SECONDS),
+            ..watcher::Config::default()
+        }
+    }
+
+    /// Takes one event in; reports what it changes.
+    async fn take(&self, event: watcher::Event<DeserializeGuard<K>>, known: &mut Known<K>) -> Result<(), Unheard> {
+        let (differences, listed) = match event {
+            watcher::Event::Init => {
+                known.begin_list();
+                return Ok(());
+            }
+            watcher::Event::InitApply(guarded) => {
+                match self.decode(guarded) {
+                    (key, Some(object)) => known.list(key, object),
+                    (key, None) => known.list_unreadable(key),
+                }
+                return Ok(());
+            }
+            watcher::Event::InitDone => {
+                let before = known.len();
+                let differences = known.end_list();
+                let gone = differences.iter().filter(|(_, object)| object.is_none()).count();
+                if before > 1 && gone > before / 2 {
+                    warn!(watch = %self.scope, "the API server's new list lacks {gone} of the {before} objects known");
+                }
+                (differences, true)
+            }
+            watcher::Event::Apply(guarded) => match self.decode(guarded) {
+                (key, Some(object)) => (known.put(key, object).into_iter().collect(), false),
+                (_, None) => (Vec::new(), false),
+            },
+            watcher::Event::Delete(guarded) => (known.remove(key_of(&guarded)).into_iter().collect(), false),
+        };
+        if differences.is_empty() && !listed {
+            return Ok(());
+        }
+        self.tell(Message::Changes { scope: self.scope.clone(), changes: changes(differences), listed }).await
+    }
+
+    /// The object, trimmed; none when it cannot be decoded, which harms it alone.
+    fn decode(&self, guarded: DeserializeGuard<K>) -> (ObjectKey, Option<K>) {
+        let key = key_of(&guarded);
+        match guarded.0 {
+            Ok(mut object) => {
+                object.trim();
+                (key, Some(object))
+            }
+            Err(invalid) => {
+                error!(object = %key, "{} {key} cannot be decoded and stays as it was: {}", K::kind(&()), invalid.error);
+                (key, None)
+            }
+        }
+    }
+
+    async fn tell(&self, message: Message) -> Result<(), Unheard> {
+        self.supervisor.send(message).await.map_err(|_| Unheard)
+    }
+}
+
+fn key_of<K: Watched>(object: &DeserializeGuard<K>) -> ObjectKey {
+    ObjectKey::new(object.namespace().unwrap_or_default(), object.name_any())
+}
+
+fn changes<K: Watched>(differences: Vec<Difference<K>>) -> Vec<crate::objects::Change> {
+    differences.into_iter().map(|(key, object)| K::change(key, object)).collect()
+}
+
+/// Why a watch stumbled.
+enum Failure {
+    /// 403.
+    Refused(String),
+    /// 410: what the watch would go on from is no longer kept.
+    Expired,
+    /// Anything else, and how long the API server wants us to wait.
+    Other(String, Duration),
+}
+
+impl Failure {
+    fn of(error: &watcher::Error) -> Self {
+        let status = match error {
+            watcher::Error::WatchError(status) => Some(status.as_ref()),
+            watcher::Error::InitialListFailed(error)
+            | watcher::Error::WatchStartFailed(error)
+            | watcher::Error::WatchFailed(error) => match error {
+                kube::Error::Api(status) => Some(status.as_ref()),
+                _ => None,
+            },
+            watcher::Error::NoResourceVersion => None,
+        };
+        let Some(status) = status else { return Self::Other(innermost(error), Duration::ZERO) };
+        let said = if status.message.is_empty() { &status.reason } else { &status.message };
+        match status.code {
+            403 => Self::Refused(said.clone()),
+            410 => Self::Expired,
+            code => {
+                let wish = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
+                Self::Other(format!("{code} {said}"), Duration::from_secs(wish.into()))
+            }
+        }
+    }
+}
+
+/// The cause that says most: each layer of the client repeats the one below.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(below) = cause.source() {
+        cause = below;
+    }
+    cause.to_string()
+}
