@@ -1,0 +1,50 @@
+//! `/api/problems`: what is wrong with which object, and what to do. Worst first.
+
+use serde_json::{Value, json};
+
+use super::Scene;
+use super::list::{Key, Row, any_contains};
+use crate::route::{Problem, Severity};
+
+/// One problem.
+pub(super) struct ProblemRow<'a> {
+    problem: &'a Problem,
+    name: String,
+    /// Its place in the report, which has the worst first.
+    place: i64,
+}
+
+pub(super) fn rows(scene: Scene<'_>) -> Vec<ProblemRow<'_>> {
+    let problems = scene.model.view.report.problems.iter();
+    problems.zip(0..).map(|(problem, place)| ProblemRow { problem, name: problem.object.to_string(), place }).collect()
+}
+
+impl Row for ProblemRow<'_> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn status(&self) -> &str {
+        match self.problem.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        }
+    }
+
+    fn contains(&self, text: &str) -> bool {
+        let problem = self.problem;
+        any_contains([self.name.as_str(), &problem.field, &problem.reason, &problem.action], text)
+            || problem.code.to_string().contains(text)
+    }
+
+    fn key(&self, by: &str) -> Key {
+        match by {
+            "name" => Key::Name,
+            _ => Key::Number(self.place),
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!(self.problem)
+    }
+}

@@ -1,0 +1,118 @@
+//! The admin port's socket: HTTP/1.1 with every wait bounded, on the control runtime.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use super::io::{Clock, Io};
+use super::{Admin, reply};
+use crate::config::Pages;
+
+/// Connections at once; more wait in the listen queue until one of these is done or has timed out.
+const CONNECTIONS: usize = 256;
+/// A request's head, and the wait for one on a kept connection.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+/// The most bytes of a head.
+const HEAD_BYTES: usize = 64 * 1024;
+/// The longest life of a connection: one that stops reading its answer ends with it.
+const CONNECTION_TIME: Duration = Duration::from_secs(120);
+/// How long answers in flight may take at the end.
+const GRACE: Duration = Duration::from_secs(2);
+/// Rest after an accept that failed for want of descriptors or memory.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// Serves `pages` on `listener` until `shutdown`, then finishes what is in flight.
+pub async fn serve(listener: TcpListener, admin: Arc<Admin>, pages: Pages, shutdown: impl Future<Output = ()>) {
+    let (ending, ended) = watch::channel(false);
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        // Each arm is cancel-safe: a permit that was not used is given back, accept loses no connection.
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = accept(&listener, &room) => accepted,
+        };
+        let Some((stream, permit)) = accepted else { continue };
+        let (admin, ended) = (admin.clone(), ended.clone());
+        connections.spawn(async move {
+            connection(stream, admin, pages, ended).await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    ending.send_replace(true);
+    let all = async { while connections.join_next().await.is_some() {} };
+    // What is left after that is dropped with the set.
+    let _ = tokio::time::timeout(GRACE, all).await;
+}
+
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = room.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, permit)),
+        Err(error) => {
+            tracing::warn!(%error, "admin port: accept failed");
+            tokio::time::sleep(ACCEPT_REST).await;
+            None
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, admin: Arc<Admin>, pages: Pages, mut ended: watch::Receiver<bool>) {
+    // An answer is one write; without it a small one waits for an acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| answer(admin.clone(), pages, request));
+    let mut builder = http1::Builder::new();
+    builder.timer(Clock).header_read_timeout(HEAD_TIME).max_buf_size(HEAD_BYTES).half_close(false);
+    let mut connection = pin!(builder.serve_connection(Io(stream), service));
+    let life = tokio::time::sleep(CONNECTION_TIME);
+    let finished = tokio::select! {
+        _ = connection.as_mut() => true,
+        _ = ended.wait_for(|ended| *ended) => false,
+        () = life => false,
+    };
+    if !finished {
+        connection.as_mut().graceful_shutdown();
+        // A peer that does not take its answer in this time is cut off.
+        let _ = tokio::time::timeout(GRACE, connection).await;
+    }
+}
+
+/// Off the async threads, since a large table takes milliseconds to write; probes answer at once.
+async fn answer(
+    admin: Arc<Admin>,
+    pages: Pages,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (parts, _) = request.into_parts();
+    let probe = matches!(parts.uri.path(), "/ping" | "/healthz" | "/readyz");
+    let answer = if probe {
+        admin.respond(pages, &parts)
+    } else {
+        match tokio::task::spawn_blocking(move || admin.respond(pages, &parts)).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::error!(%error, "admin port: a page failed");
+                reply::text(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+            }
+        }
+    };
+    Ok(answer.map(Full::new))
+}

@@ -1,0 +1,235 @@
+//! The shapes of Traefik's API.
+
+use serde_json::json;
+
+use super::sample::world;
+use super::*;
+
+#[test]
+fn a_router_has_traefiks_fields() {
+    let world = world();
+    let name = "default-weather-weather-lvh-me@kubernetes";
+    assert_eq!(
+        get_json(&world.admin, &format!("/api/http/routers/{}", name.replace('@', "%40"))),
+        json!({
+            "entryPoints": ["web"],
+            "service": "default-weather-8080",
+            "rule": "Host(\"weather.lvh.me\") && PathPrefix(\"/\")",
+            "priority": 41,
+            "priorityStr": "41",
+            "tls": { "options": "default" },
+            "observability": {
+                "accessLogs": true, "metrics": true, "tracing": true, "traceVerbosity": "minimal",
+                "metadata": { "ingress": {
+                    "namespace": "default", "ingressName": "weather", "serviceName": "weather", "servicePort": "8080",
+                } },
+            },
+            "status": "enabled",
+            "using": ["web"],
+            "name": name,
+            "provider": "kubernetes",
+        })
+    );
+}
+
+#[test]
+fn a_refused_router_is_disabled_and_says_why() {
+    let world = world();
+    let disabled = get_json(&world.admin, "/api/http/routers?status=disabled");
+    assert_eq!(disabled.as_array().map(Vec::len), Some(1));
+    assert_eq!(disabled[0]["error"], json!(["the service does not exist"]));
+    assert_eq!(disabled[0]["service"], "default-admin-8080");
+}
+
+#[test]
+fn a_service_shows_its_servers_and_their_health() {
+    let world = world();
+    assert_eq!(
+        get_json(&world.admin, "/api/http/services/default-weather-8080@kubernetes"),
+        json!({
+            "loadBalancer": {
+                "servers": [
+                    { "url": "http://10.42.0.8:8080" },
+                    { "url": "http://10.42.0.9:8080" },
+                    { "url": "http://10.42.0.10:8080", "fenced": true },
+                ],
+                "strategy": "p2c",
+                "passHostHeader": true,
+                "responseForwarding": { "flushInterval": "100ms" },
+            },
+            "status": "enabled",
+            "usedBy": ["default-weather-weather-lvh-me@kubernetes"],
+            "serverStatus": {
+                "http://10.42.0.8:8080": "UP", "http://10.42.0.9:8080": "DOWN", "http://10.42.0.10:8080": "UP",
+            },
+            "endpoints": [
+                { "url": "http://10.42.0.8:8080", "state": "ready", "inFlight": 2, "latencyMs": 1.234, "requests": 1200 },
+                { "url": "http://10.42.0.9:8080", "state": "ejected", "inFlight": 2, "latencyMs": null, "requests": 1200 },
+                { "url": "http://10.42.0.10:8080", "state": "draining", "inFlight": 0, "latencyMs": null, "requests": 0 },
+            ],
+            "name": "default-weather-8080@kubernetes",
+            "provider": "kubernetes",
+            "type": "loadbalancer",
+        })
+    );
+}
+
+#[test]
+fn the_redirect_of_an_entry_point_is_a_middleware() {
+    let world = world();
+    assert_eq!(
+        get_json(&world.admin, "/api/http/middlewares/redirect-web-to-websecure@internal"),
+        json!({
+            "redirectScheme": { "scheme": "https", "port": "443", "permanent": true },
+            "status": "enabled",
+            "usedBy": ["web-to-websecure@internal"],
+            "name": "redirect-web-to-websecure@internal",
+            "provider": "internal",
+            "type": "redirectscheme",
+        })
+    );
+    let router = get_json(&world.admin, "/api/http/routers/web-to-websecure@internal");
+    assert_eq!(router["middlewares"], json!(["redirect-web-to-websecure@internal"]));
+    assert_eq!(router["service"], "noop");
+}
+
+#[test]
+fn the_overview_counts_by_state() {
+    let world = world();
+    let overview = get_json(&world.admin, "/api/overview");
+    // Four of the table, and adit's own four.
+    assert_eq!(overview["http"]["routers"], json!({ "total": 8, "warnings": 0, "errors": 1 }));
+    assert_eq!(overview["http"]["services"], json!({ "total": 7, "warnings": 1, "errors": 0 }));
+    assert_eq!(overview["http"]["middlewares"], json!({ "total": 3, "warnings": 0, "errors": 0 }));
+    assert_eq!(overview["tcp"]["routers"], json!({ "total": 0, "warnings": 0, "errors": 0 }));
+    assert_eq!(overview["certificates"], json!({ "total": 1, "warnings": 0, "errors": 0 }));
+    assert_eq!(overview["features"], json!({ "tracing": "", "metrics": "Prometheus", "accessLog": false }));
+    assert_eq!(overview["providers"], json!(["KubernetesIngress"]));
+    assert_eq!(overview["problems"], json!({ "total": 2, "warnings": 1, "errors": 1 }));
+}
+
+#[test]
+fn entry_points_are_written_as_in_traefiks_configuration() {
+    let world = world();
+    assert_eq!(
+        get_json(&world.admin, "/api/entrypoints/web"),
+        json!({
+            "address": ":80",
+            "transport": {
+                "lifeCycle": { "graceTimeOut": "10s" },
+                "respondingTimeouts": { "idleTimeout": "3m0s" },
+            },
+            "forwardedHeaders": {},
+            "http": {
+                "maxHeaderBytes": 65536,
+                "sanitizePath": true,
+                "encodedCharacters": {
+                    "allowEncodedSlash": true, "allowEncodedBackSlash": true, "allowEncodedNullCharacter": true,
+                    "allowEncodedSemicolon": true, "allowEncodedPercent": true, "allowEncodedQuestionMark": true,
+                    "allowEncodedHash": true,
+                },
+                "underscoreHeadersStrategy": "keep",
+            },
+            "http2": {
+                "maxConcurrentStreams": 100, "maxDecoderHeaderTableSize": 4096, "maxEncoderHeaderTableSize": 4096,
+            },
+            "observability": { "accessLogs": true, "metrics": true, "tracing": true, "traceVerbosity": "minimal" },
+            "name": "web",
+        })
+    );
+    let names: Vec<_> = get_json(&world.admin, "/api/entrypoints")
+        .as_array()
+        .map(|all| all.iter().map(|one| one["name"].to_string()).collect())
+        .unwrap_or_default();
+    assert_eq!(names, ["\"traefik\"", "\"web\"", "\"websecure\""]);
+}
+
+#[test]
+fn a_certificate_shows_facts_and_no_key() {
+    let world = world();
+    assert_eq!(
+        get_json(&world.admin, "/api/certificates/ab12"),
+        json!({
+            "name": "ab12", "certFingerprint": "ab12", "sans": ["weather.lvh.me", "*.lvh.me"],
+            "commonName": "weather.lvh.me", "issuerCN": "R11", "issuerOrg": "Let's Encrypt", "serialNumber": "4242",
+            "notBefore": "2023-11-14T22:13:20Z", "notAfter": "2096-10-02T07:06:40Z", "version": "v3",
+            "keyType": "ECDSA", "keySize": 256, "signatureAlgorithm": "ECDSA-SHA256", "status": "enabled",
+        })
+    );
+}
+
+#[test]
+fn raw_data_has_three_maps_without_what_their_names_say() {
+    let world = world();
+    let raw = get_json(&world.admin, "/api/rawdata");
+    let router = &raw["routers"]["default-weather-weather-lvh-me@kubernetes"];
+    assert_eq!(router["service"], "default-weather-8080");
+    assert!(router.get("name").is_none() && router.get("provider").is_none() && router.get("priorityStr").is_none());
+    assert!(raw["services"]["default-weather-8080@kubernetes"]["loadBalancer"].is_object());
+    assert!(raw.get("tcpRouters").is_none());
+}
+
+#[test]
+fn problems_come_worst_first_with_what_to_do() {
+    let world = world();
+    let problems = get_json(&world.admin, "/api/problems");
+    assert_eq!(
+        problems[0],
+        json!({
+            "severity": "error",
+            "code": "service-not-found",
+            "object": { "kind": "Ingress", "namespace": "default", "name": "weather" },
+            "field": "spec.rules[0].http.paths[1].backend.service.name",
+            "reason": "Service default/admin does not exist",
+            "action": "Create the Service, or correct the name",
+        })
+    );
+    assert_eq!(problems[1]["severity"], "warning");
+}
+
+#[test]
+fn lists_are_searched_sorted_and_cut_into_pages() {
+    let world = world();
+    let names = |path: &str| -> Vec<String> {
+        let list = get_json(&world.admin, path);
+        list.as_array().into_iter().flatten().filter_map(|row| Some(row["name"].as_str()?.to_owned())).collect()
+    };
+    assert_eq!(names("/api/http/routers?search=%2Fadmin"), ["default-weather-weather-lvh-me-admin@kubernetes"]);
+    let by_priority = names("/api/http/routers?sortBy=priority&direction=desc");
+    assert!(by_priority[0].ends_with("@internal") && by_priority[7] == "default-weather-weather-lvh-me@kubernetes");
+    assert_eq!(names("/api/http/routers?serviceName=default-weather-8080@kubernetes").len(), 1);
+    assert_eq!(names("/api/http/routers?middlewareName=dashboard_redirect@internal"), ["dashboard@internal"]);
+
+    let next = |path: &str| {
+        let (status, headers, _) = get(&world.admin, path);
+        let next = headers.get("x-next-page").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        (status.as_u16(), next)
+    };
+    assert_eq!(names("/api/http/routers?per_page=3").len(), 3);
+    assert_eq!(next("/api/http/routers?per_page=3"), (200, Some("2".into())));
+    assert_eq!(next("/api/http/routers?per_page=3&page=3"), (200, Some("1".into())));
+    assert_eq!(names("/api/http/routers?per_page=3&page=3").len(), 2);
+    for bad in ["per_page=3&page=4", "page=0", "page=x", "per_page=-1", "page=18446744073709551615&per_page=2"] {
+        let (status, _, body) = get(&world.admin, &format!("/api/http/routers?{bad}"));
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{bad}");
+        assert!(body.starts_with("{\"message\":\"invalid request: "), "{body}");
+    }
+    assert_eq!(next("/api/tcp/routers"), (200, Some("1".into())));
+    assert_eq!(get(&world.admin, "/api/udp/services").2, "[]");
+}
+
+#[test]
+fn what_is_not_there_is_a_message() {
+    let world = world();
+    let (status, _, body) = get(&world.admin, "/api/http/routers/none@kubernetes");
+    assert_eq!((status, body.as_str()), (StatusCode::NOT_FOUND, r#"{"message":"router not found: none@kubernetes"}"#));
+    assert_eq!(get(&world.admin, "/api/nothing").0, StatusCode::NOT_FOUND);
+}
+
+#[test]
+fn the_version_is_spelled_as_traefik_spells_it() {
+    let version = get_json(&world().admin, "/api/version");
+    assert_eq!(version["Version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(version["startDate"], "2026-07-24T10:33:15Z");
+    assert!(version["Codename"].is_string());
+}

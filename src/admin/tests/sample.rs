@@ -1,0 +1,195 @@
+//! A small world: two entry points, a served route, a refused one, a redirect, endpoints in every state.
+
+use std::cmp::Reverse;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::admin::*;
+use crate::config::AdminListener;
+use crate::proxy::upstream::state::HealthState;
+use crate::route::*;
+use crate::telemetry::meters::MeterSettings;
+
+pub(super) struct World {
+    pub(super) admin: Admin,
+    pub(super) installed: Arc<AtomicBool>,
+    pub(super) terminating: Arc<AtomicBool>,
+}
+
+pub(super) fn world() -> World {
+    world_at("")
+}
+
+pub(super) fn world_at(base_path: &str) -> World {
+    let installed = Arc::new(AtomicBool::new(true));
+    let terminating = Arc::new(AtomicBool::new(false));
+    let (is_installed, is_terminating) = (installed.clone(), terminating.clone());
+    let admin = Admin::new(AdminSources {
+        surface: surface(base_path),
+        meters: Meters::new(MeterSettings::default()),
+        started: UNIX_EPOCH + Duration::from_secs(1_784_889_195),
+        readiness: Box::new(move || Readiness {
+            installed: is_installed.load(Ordering::Relaxed),
+            terminating: is_terminating.load(Ordering::Relaxed),
+            reasons: Vec::new(),
+        }),
+        health_of: Box::new(health_of),
+        certificates: Box::new(|| vec![facts(), facts()]),
+    });
+    admin.publish(View { routes: Arc::new(routes()), endpoints: Arc::new(endpoints()), report: Arc::new(report()) });
+    World { admin, installed, terminating }
+}
+
+fn surface(base_path: &str) -> Surface {
+    Surface {
+        listeners: vec![Listener::new("web", ":80"), Listener { tls: true, ..Listener::new("websecure", ":443") }],
+        admin_listeners: vec![AdminListener {
+            name: "traefik".into(),
+            address: ":8080".into(),
+            reuse_port: false,
+            pages: super::ALL,
+        }],
+        base_path: base_path.into(),
+        dashboard_name: String::new(),
+        ping_terminating_status: 503,
+        metrics: true,
+        access_log: false,
+        provider: Some("KubernetesIngress"),
+    }
+}
+
+fn upstream(service: &str) -> Arc<Upstream> {
+    Arc::new(Upstream {
+        id: UpstreamId { namespace: "default".into(), service: service.into(), port: PortRef::Number(8080) },
+        protocol: Protocol::Http,
+        host_header: HostHeader::Pass,
+        balance: Balance::PeakEwma,
+        sticky: None,
+    })
+}
+
+fn route(host: &str, path: &str, service: Option<&str>, action: Action) -> Arc<Route> {
+    let rank = AutomaticRank {
+        tier: Tier::Rule,
+        host: HostKind::Exact,
+        host_length: Reverse(0),
+        fallback: false,
+        path_length: Reverse(path.len() as u16),
+        path: PathKind::Prefix,
+        created: 0,
+        namespace: "default".into(),
+        name: "weather".into(),
+        index: 0,
+    };
+    let rule = format!("Host(\"{host}\") && PathPrefix(\"{path}\")");
+    let slug = format!("{host}{path}").replace(['.', '/'], "-");
+    Arc::new(Route {
+        rank: Rank::Automatic(rank),
+        listeners: ListenerSet::only(0),
+        tls: TlsUse::Also,
+        path: PathMatch::prefix(path).expect("a path"),
+        action,
+        observability: Observability::default(),
+        origin: Arc::new(Origin {
+            name: format!("default-weather-{}@kubernetes", slug.trim_end_matches('-')).into(),
+            priority: rule.len() as i64,
+            rule: rule.into(),
+            explicit_priority: false,
+            service: service.map(|service| format!("default-{service}-8080@kubernetes").into()),
+            namespace: "default".into(),
+            ingress: "weather".into(),
+        }),
+    })
+}
+
+fn routes() -> RouteTable {
+    let mut table = RouteTable::default();
+    let weather = HostPattern::parse("weather.lvh.me").expect("a host");
+    let redirect = Redirect { scheme: "https".into(), port: 443, permanent: true };
+    let mut to_https = (*route("any", "/", None, Action::Redirect(redirect))).clone();
+    to_https.origin = Arc::new(Origin {
+        name: "web-to-websecure@internal".into(),
+        rule: "HostRegexp(`^.+$`)".into(),
+        priority: i64::MAX - 1,
+        explicit_priority: true,
+        service: None,
+        namespace: "".into(),
+        ingress: "".into(),
+    });
+    to_https.tls = TlsUse::Never;
+    let here = vec![
+        route("weather.lvh.me", "/", Some("weather"), Action::Forward(upstream("weather"))),
+        route("weather.lvh.me", "/admin", Some("admin"), Action::Refuse(RefusalReason::NoService)),
+        route("weather.lvh.me", "/empty", Some("empty"), Action::Forward(upstream("empty"))),
+    ];
+    table.hosts.insert(weather.clone(), Arc::new(VirtualHost { host: weather, routes: here }));
+    let any = VirtualHost { host: HostPattern::Any, routes: vec![Arc::new(to_https)] };
+    table.hosts.insert(HostPattern::Any, Arc::new(any));
+    table
+}
+
+fn endpoints() -> EndpointTable {
+    let endpoint =
+        |last: u8, condition| Endpoint { address: Address::Socket(([10, 42, 0, last], 8080).into()), condition };
+    let set = EndpointSet {
+        endpoints: vec![
+            endpoint(8, Condition::Ready),
+            endpoint(9, Condition::Ready),
+            endpoint(10, Condition::Draining),
+        ],
+    };
+    EndpointTable::from_iter([(upstream("weather").id.clone(), Arc::new(set))])
+}
+
+/// The proxy knows two of the three.
+fn health_of(id: &UpstreamId) -> Vec<EndpointHealth> {
+    if &*id.service != "weather" {
+        return Vec::new();
+    }
+    let health = |last: u8, state, latency| EndpointHealth {
+        url: format!("http://10.42.0.{last}:8080").into(),
+        state,
+        in_flight: 2,
+        latency,
+        requests: 1200,
+    };
+    vec![
+        health(8, HealthState::Ready, Some(Duration::from_micros(1234))),
+        health(9, HealthState::Ejected, None),
+        health(99, HealthState::Ready, None),
+    ]
+}
+
+fn facts() -> CertificateFacts {
+    CertificateFacts {
+        fingerprint: "ab12".into(),
+        names: vec!["weather.lvh.me".into(), "*.lvh.me".into()],
+        common_name: "weather.lvh.me".into(),
+        issuer: "R11".into(),
+        issuer_organization: "Let's Encrypt".into(),
+        serial: "4242".into(),
+        not_before: 1_700_000_000,
+        not_after: 4_000_000_000,
+        key_type: "ECDSA",
+        key_size: 256,
+        signature_algorithm: "ECDSA-SHA256",
+    }
+}
+
+fn report() -> Report {
+    let problem = |severity, code, reason: &str| Problem {
+        severity,
+        code,
+        object: ObjectRef { kind: "Ingress", namespace: "default".into(), name: "weather".into() },
+        field: "spec.rules[0].http.paths[1].backend.service.name".into(),
+        reason: reason.into(),
+        action: "Create the Service, or correct the name".into(),
+    };
+    Report {
+        problems: vec![
+            problem(Severity::Error, Code::ServiceNotFound, "Service default/admin does not exist"),
+            problem(Severity::Warning, Code::UnknownAnnotation, "<script>alert(1)</script> means nothing here"),
+        ],
+        ..Report::default()
+    }
+}
