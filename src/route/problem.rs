@@ -1,9 +1,9 @@
 //! What is wrong with an object, in words that say what to do; and what is to be written back about it.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use imbl::OrdSet;
 use serde::Serialize;
 
 /// How bad it is.
@@ -128,7 +128,7 @@ pub struct Report {
     /// All problems, worst first, then by object.
     pub problems: Vec<Problem>,
     /// The Ingresses that are ours, `(namespace, name)`.
-    pub accepted: BTreeSet<(Arc<str>, Arc<str>)>,
+    pub accepted: OrdSet<(Arc<str>, Arc<str>)>,
     /// What their status is to say; `None` when no status is to be written.
     pub addresses: Option<Vec<StatusAddress>>,
 }

@@ -1,0 +1,212 @@
+//! Manifests as people write them: YAML documents and lists of objects, each taken or refused by itself.
+
+use std::sync::Arc;
+
+use k8s_openapi::ByteString;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::trim;
+use crate::objects::{Change, EndpointSlice, Endpoints, Ingress, IngressClass, Node, ObjectKey, Secret, Service};
+
+/// What a text holds.
+#[derive(Debug, Default)]
+pub struct Manifests {
+    /// The objects that came.
+    pub changes: Vec<Change>,
+    /// What could not be taken.
+    pub problems: Vec<ManifestProblem>,
+    /// Documents of kinds that nothing here reads.
+    pub skipped: usize,
+}
+
+/// A document that could not be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManifestProblem {
+    /// Which document of the text, from 1.
+    pub document: usize,
+    /// Its kind, if it says one.
+    pub kind: String,
+    /// Its name, if it says one.
+    pub name: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// The most bytes of one document; etcd takes 1.5 MiB.
+const MAX_DOCUMENT: usize = 4 << 20;
+
+/// Reads all documents of `text`. A bad one harms only itself.
+pub fn parse(text: &str) -> Manifests {
+    let mut manifests = Manifests::default();
+    let mut routes = 0;
+    for (index, document) in documents(text).enumerate() {
+        let document_number = index + 1;
+        let problem = |kind: &str, name: &str, reason: String| ManifestProblem {
+            document: document_number,
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            reason,
+        };
+        if document.len() > MAX_DOCUMENT {
+            manifests.problems.push(problem("", "", format!("is larger than {MAX_DOCUMENT} bytes")));
+            continue;
+        }
+        let value: Value = match serde_saphyr::from_str(document) {
+            Ok(value) => value,
+            Err(error) => {
+                manifests.problems.push(problem("", "", first_line(&error.to_string())));
+                continue;
+            }
+        };
+        let objects = match value {
+            Value::Null => continue,
+            Value::Object(mut list) if list.get("items").is_some_and(Value::is_array) => match list.remove("items") {
+                Some(Value::Array(items)) => items,
+                _ => continue,
+            },
+            object => vec![object],
+        };
+        for object in objects {
+            let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let (kind, name) = (text("/kind"), text("/metadata/name"));
+            if kind == "IngressRoute" {
+                routes += 1;
+            }
+            match change(&kind, object) {
+                Ok(Some(change)) => manifests.changes.push(change),
+                Ok(None) => manifests.skipped += 1,
+                Err(reason) => manifests.problems.push(problem(&kind, &name, reason)),
+            }
+        }
+    }
+    if routes > 0 {
+        manifests.changes.push(Change::Unserved("IngressRoute", routes));
+    }
+    manifests
+}
+
+/// The documents of a YAML text; `---` stands alone or before a comment at the start of a line.
+fn documents(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let current = rest?;
+        let mut at = 0;
+        for line in current.split_inclusive('\n') {
+            let separates = line
+                .strip_prefix("---")
+                .is_some_and(|after| after.starts_with([' ', '\r', '\n', '\t']) || after.is_empty());
+            if separates && at > 0 {
+                let (document, after) = current.split_at(at);
+                rest = Some(after);
+                return Some(document);
+            }
+            at += line.len();
+        }
+        rest = None;
+        Some(current)
+    })
+    .filter(|document| {
+        document.lines().any(|line| !line.trim().is_empty() && !line.starts_with('#') && line.trim() != "---")
+    })
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+fn change(kind: &str, object: Value) -> Result<Option<Change>, String> {
+    Ok(Some(match kind {
+        "Ingress" => {
+            let (key, object) = read(object, "default", |object: &mut Ingress| &mut object.metadata, trim::ingress)?;
+            Change::Ingress(key, Some(object))
+        }
+        "IngressClass" => {
+            let (key, object) = read(object, "", |object: &mut IngressClass| &mut object.metadata, trim::class)?;
+            Change::Class(key, Some(object))
+        }
+        "Service" => {
+            let (key, object) = read(object, "default", |object: &mut Service| &mut object.metadata, trim::service)?;
+            Change::Service(key, Some(object))
+        }
+        "EndpointSlice" => {
+            let (key, object) =
+                read(object, "default", |object: &mut EndpointSlice| &mut object.metadata, trim::slice)?;
+            Change::Slice(key, Some(object))
+        }
+        "Endpoints" => {
+            let (key, object) =
+                read(object, "default", |object: &mut Endpoints| &mut object.metadata, trim::endpoints)?;
+            Change::Endpoints(key, Some(object))
+        }
+        "Secret" => {
+            let fold = |secret: &mut Secret| {
+                for (name, text) in secret.string_data.take().into_iter().flatten() {
+                    secret.data.get_or_insert_default().insert(name, ByteString(text.into_bytes()));
+                }
+                trim::secret(secret);
+            };
+            let (key, object) = read(object, "default", |object: &mut Secret| &mut object.metadata, fold)?;
+            Change::Secret(key, Some(object))
+        }
+        "Node" => {
+            let (key, object) = read(object, "", |object: &mut Node| &mut object.metadata, trim::node)?;
+            Change::Node(key, Some(object))
+        }
+        "" => return Err("has no kind".to_owned()),
+        _ => return Ok(None),
+    }))
+}
+
+type Meta = k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+fn read<K: DeserializeOwned>(
+    object: Value,
+    namespace: &str,
+    metadata: impl Fn(&mut K) -> &mut Meta,
+    trim: impl Fn(&mut K),
+) -> Result<(ObjectKey, Arc<K>), String> {
+    let mut object: K = serde_json::from_value(object).map_err(|error| error.to_string())?;
+    let meta = metadata(&mut object);
+    let name = meta.name.clone().filter(|name| !name.is_empty()).ok_or("has no metadata.name")?;
+    if namespace.is_empty() {
+        meta.namespace = None;
+    } else {
+        meta.namespace.get_or_insert_with(|| namespace.to_owned());
+    }
+    let key = ObjectKey::new(meta.namespace.as_deref().unwrap_or_default(), name);
+    trim(&mut object);
+    Ok((key, Arc::new(object)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_document_harms_only_itself() {
+        let manifests = parse(
+            "# a comment\n---\nkind: Service\nmetadata: {name: a}\n--- # another\nkind: [\n---\nkind: Ingress\nmetadata: {name: b}\nspec: {rules: 5}\n---\nkind: Deployment\nmetadata: {name: d}\n---\nkind: Ingress\nmetadata: {name: c, namespace: n}\n",
+        );
+        assert_eq!(manifests.changes.len(), 2, "{manifests:?}");
+        assert_eq!(manifests.skipped, 1);
+        let problems: Vec<_> =
+            manifests.problems.iter().map(|problem| (problem.kind.as_str(), problem.name.as_str())).collect();
+        assert_eq!(problems, [("", ""), ("Ingress", "b")]);
+    }
+
+    #[test]
+    fn a_list_is_unfolded_and_string_data_is_data() {
+        let manifests = parse(
+            "kind: List\nitems:\n- {kind: Secret, metadata: {name: s}, stringData: {tls.crt: x, other: y}}\n- {kind: IngressRoute, metadata: {name: r}}\n",
+        );
+        let [Change::Secret(key, Some(secret)), Change::Unserved("IngressRoute", 1)] = manifests.changes.as_slice()
+        else {
+            panic!("{manifests:?}");
+        };
+        assert_eq!(key.to_string(), "default/s");
+        let data = secret.data.as_ref().expect("data");
+        assert_eq!(data.len(), 1);
+        assert_eq!(data["tls.crt"].0, b"x");
+    }
+}

@@ -1,0 +1,160 @@
+//! Certificates out of Secrets: parsed, checked against their key, and made once for all who name them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
+use x509_parser::public_key::PublicKey;
+
+use crate::objects::{ObjectKey, Objects, Secret};
+use crate::route::{Certificate, CertificateFacts, Code, HostPattern, ObjectRef, Problem, Severity};
+
+type Outcome = Result<Arc<Certificate>, (Code, String)>;
+
+/// The certificates that were asked for.
+#[derive(Default)]
+pub(super) struct Certificates {
+    /// With the Secret that each was made from.
+    made: BTreeMap<ObjectKey, (Option<Arc<Secret>>, Outcome)>,
+}
+
+impl Certificates {
+    /// The certificate of a Secret, or what is wrong with it.
+    pub(super) fn get(&mut self, key: &ObjectKey, objects: &Objects) -> Outcome {
+        let secret = objects.secrets.get(key);
+        let fresh = self.made.get(key).filter(|(from, _)| match (from, secret) {
+            (Some(from), Some(secret)) => Arc::ptr_eq(from, secret),
+            (None, None) => true,
+            _ => false,
+        });
+        if let Some((_, outcome)) = fresh {
+            return outcome.clone();
+        }
+        let outcome = match secret {
+            Some(secret) => parse(secret).map_err(|reason| (Code::InvalidCertificate, reason)),
+            None if objects.access.secrets => Err((Code::SecretNotFound, "the Secret does not exist".to_owned())),
+            None => Err((Code::SecretNotFound, "Secrets cannot be read: the role forbids it".to_owned())),
+        };
+        self.made.insert(key.clone(), (secret.cloned(), outcome.clone()));
+        outcome
+    }
+
+    /// The Secret has changed.
+    pub(super) fn forget(&mut self, key: &ObjectKey) {
+        self.made.remove(key);
+    }
+}
+
+/// What is said of a Secret that gives no certificate.
+pub(super) fn problem(key: &ObjectKey, code: Code, reason: String, who: &str) -> Problem {
+    let action = match code {
+        Code::SecretNotFound => "create it; until then the last good certificate or the default one is served",
+        _ => {
+            "put a PEM certificate chain into tls.crt and its key into tls.key; until then the last good certificate or the default one is served"
+        }
+    };
+    Problem {
+        severity: Severity::Error,
+        code,
+        object: ObjectRef { kind: "Secret", namespace: key.namespace.clone(), name: key.name.clone() },
+        field: if code == Code::SecretNotFound { String::new() } else { "data".into() },
+        reason: format!("{reason} ({who})"),
+        action: action.into(),
+    }
+}
+
+fn parse(secret: &Secret) -> Result<Arc<Certificate>, String> {
+    let entry = |name: &str| {
+        let data = secret.data.as_ref().and_then(|data| data.get(name)).map(|data| data.0.as_slice());
+        data.filter(|data| !data.is_empty()).ok_or_else(|| format!("{name} is missing"))
+    };
+    let (chain, key) = (entry("tls.crt")?, entry("tls.key")?);
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain)
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("tls.crt is not PEM: {error}"))?;
+    let Some(leaf) = chain.first() else { return Err("tls.crt holds no certificate".into()) };
+    let facts = facts(leaf)?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| "tls.key holds no private key in PEM".to_owned())?;
+    let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => "tls.key is not the key of tls.crt".to_owned(),
+        _ => "tls.key is not a key that can be used".to_owned(),
+    })?;
+    Ok(Arc::new(Certificate { key: Arc::new(key), facts }))
+}
+
+fn facts(der: &CertificateDer<'_>) -> Result<CertificateFacts, String> {
+    let (_, certificate) =
+        X509Certificate::from_der(der).map_err(|_| "tls.crt is not an X.509 certificate".to_owned())?;
+    let mut names: Vec<Arc<str>> = Vec::new();
+    for extension in certificate.extensions() {
+        if let ParsedExtension::SubjectAlternativeName(alternatives) = extension.parsed_extension() {
+            for name in &alternatives.general_names {
+                match name {
+                    GeneralName::DNSName(name) => names.push(name.to_ascii_lowercase().into()),
+                    GeneralName::IPAddress(bytes) => names.extend(ip(bytes).map(|ip| Arc::from(ip.to_string()))),
+                    _ => {}
+                }
+            }
+        }
+    }
+    let text = |found: Option<&x509_parser::x509::AttributeTypeAndValue<'_>>| -> Arc<str> {
+        found.and_then(|value| value.as_str().ok()).unwrap_or_default().into()
+    };
+    let common_name = text(certificate.subject().iter_common_name().next());
+    if names.is_empty() && !common_name.is_empty() {
+        names.push(common_name.to_ascii_lowercase().into());
+    }
+    let (key_type, key_size) = match certificate.public_key().parsed() {
+        Ok(PublicKey::RSA(key)) => ("RSA", u32::try_from(key.key_size()).unwrap_or(0)),
+        Ok(PublicKey::EC(point)) => ("ECDSA", u32::try_from(point.key_size()).unwrap_or(0)),
+        _ if certificate.public_key().algorithm.algorithm.to_id_string() == "1.3.101.112" => ("Ed25519", 256),
+        _ => ("unknown", 0),
+    };
+    Ok(CertificateFacts {
+        fingerprint: fingerprint(der).into(),
+        names,
+        common_name,
+        issuer: text(certificate.issuer().iter_common_name().next()),
+        issuer_organization: text(certificate.issuer().iter_organization().next()),
+        serial: certificate.tbs_certificate.serial.to_string().into(),
+        not_before: certificate.validity().not_before.timestamp(),
+        not_after: certificate.validity().not_after.timestamp(),
+        key_type,
+        key_size,
+        signature_algorithm: signature(&certificate.signature_algorithm.algorithm.to_id_string()),
+    })
+}
+
+fn ip(bytes: &[u8]) -> Option<std::net::IpAddr> {
+    <[u8; 4]>::try_from(bytes).map(Into::into).or_else(|_| <[u8; 16]>::try_from(bytes).map(Into::into)).ok()
+}
+
+/// Go's names, as Traefik shows them.
+fn signature(id: &str) -> &'static str {
+    match id {
+        "1.2.840.113549.1.1.11" => "SHA256-RSA",
+        "1.2.840.113549.1.1.12" => "SHA384-RSA",
+        "1.2.840.113549.1.1.13" => "SHA512-RSA",
+        "1.2.840.10045.4.3.2" => "ECDSA-SHA256",
+        "1.2.840.10045.4.3.3" => "ECDSA-SHA384",
+        "1.2.840.10045.4.3.4" => "ECDSA-SHA512",
+        "1.3.101.112" => "Ed25519",
+        _ => "unknown",
+    }
+}
+
+/// SHA-256 in hexadecimal. rustls has the hash function; a package of its own would be one more.
+pub(super) fn fingerprint(bytes: &[u8]) -> String {
+    let Some(suite) = aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256.tls13() else { return String::new() };
+    let hash = suite.common.hash_provider.hash(bytes);
+    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether a certificate for `names` may be served for every host of `pattern` (RFC 6125 §6.4.3: one label for `*`).
+pub(super) fn covers(names: &[Arc<str>], pattern: &HostPattern) -> bool {
+    names.iter().filter_map(|name| HostPattern::parse(name).ok()).any(|name| name.covers(pattern))
+}

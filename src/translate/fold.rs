@@ -1,0 +1,346 @@
+//! The fold of translations by host: routes in rank order, certificates by age, and what is in conflict.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use imbl::OrdMap;
+
+use super::Settings;
+use super::ingress::{Claim, Draft, Translation};
+use crate::objects::ObjectKey;
+use crate::route::{
+    AutomaticRank, CertificateEntry, Code, Explicit, HostKind, HostPattern, ListenerSet, ObjectRef, Observability,
+    Origin, PathKind, PathMatch, Problem, Rank, Route, Severity, Tier, TlsUse, VirtualHost,
+};
+
+/// Rule strings are not longer than this; a higher priority comes before every automatic route without a look at them.
+const LONGEST_RULE: i64 = 1 << 20;
+
+/// Everything by host.
+pub(super) struct Fold {
+    drafts: BTreeMap<HostPattern, BTreeMap<ObjectKey, Vec<Draft>>>,
+    claims: BTreeMap<HostPattern, BTreeMap<(i64, ObjectKey), Vec<Claim>>>,
+    /// Hosts with routes whose place depends on automatic routes elsewhere.
+    anchored: BTreeSet<HostPattern>,
+    anchors: BTreeMap<(usize, i64), Option<AutomaticRank>>,
+    dirty_hosts: BTreeSet<HostPattern>,
+    dirty_claims: BTreeSet<HostPattern>,
+    hosts: OrdMap<HostPattern, Arc<VirtualHost>>,
+    certificates: OrdMap<HostPattern, Arc<CertificateEntry>>,
+    problems: BTreeMap<ObjectKey, Vec<Problem>>,
+    conflicts: BTreeMap<HostPattern, Vec<Problem>>,
+    claim_conflicts: BTreeMap<HostPattern, Vec<Problem>>,
+}
+
+impl Fold {
+    /// The routes of the configuration alone.
+    pub(super) fn new(settings: &Settings) -> Self {
+        let mut fold = Self {
+            drafts: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            anchored: BTreeSet::new(),
+            anchors: BTreeMap::new(),
+            dirty_hosts: BTreeSet::new(),
+            dirty_claims: BTreeSet::new(),
+            hosts: OrdMap::new(),
+            certificates: OrdMap::new(),
+            problems: BTreeMap::new(),
+            conflicts: BTreeMap::new(),
+            claim_conflicts: BTreeMap::new(),
+        };
+        let drafts = fixed(settings);
+        if !drafts.is_empty() {
+            fold.drafts.entry(HostPattern::Any).or_default().insert(ObjectKey::new("", ""), drafts);
+            fold.dirty_hosts.insert(HostPattern::Any);
+        }
+        fold
+    }
+
+    /// Puts an Ingress's new translation in place of its old one.
+    pub(super) fn replace(&mut self, key: &ObjectKey, old: Translation, new: &Translation) {
+        for draft in &old.drafts {
+            if let Some(of_host) = self.drafts.get_mut(&draft.host) {
+                of_host.remove(key);
+            }
+            self.dirty_hosts.insert(draft.host.clone());
+        }
+        for draft in &new.drafts {
+            self.drafts.entry(draft.host.clone()).or_default().entry(key.clone()).or_default().push(draft.clone());
+            self.dirty_hosts.insert(draft.host.clone());
+        }
+        for claim in &old.claims {
+            if let Some(of_host) = self.claims.get_mut(&claim.host) {
+                of_host.remove(&(old.created, key.clone()));
+            }
+            self.dirty_claims.insert(claim.host.clone());
+        }
+        for claim in &new.claims {
+            self.claims
+                .entry(claim.host.clone())
+                .or_default()
+                .entry((new.created, key.clone()))
+                .or_default()
+                .push(claim.clone());
+            self.dirty_claims.insert(claim.host.clone());
+        }
+        if new.problems.is_empty() {
+            self.problems.remove(key);
+        } else {
+            self.problems.insert(key.clone(), new.problems.clone());
+        }
+    }
+
+    /// Folds what was replaced.
+    pub(super) fn finish(&mut self) {
+        let dirty = std::mem::take(&mut self.dirty_hosts);
+        for host in &dirty {
+            let anchored = self
+                .drafts
+                .get(host)
+                .into_iter()
+                .flat_map(|of_host| of_host.values().flatten())
+                .any(|draft| draft.priority.is_some_and(|priority| priority <= LONGEST_RULE));
+            if anchored {
+                self.anchored.insert(host.clone());
+            } else {
+                self.anchored.remove(host);
+            }
+        }
+        let mut fold = dirty;
+        if !self.anchored.is_empty() && !fold.is_empty() {
+            let anchors = self.find_anchors();
+            if anchors != self.anchors {
+                self.anchors = anchors;
+                fold.extend(self.anchored.iter().cloned());
+            }
+        } else if self.anchored.is_empty() {
+            self.anchors.clear();
+        }
+        for host in fold {
+            self.fold_host(&host);
+        }
+        for host in std::mem::take(&mut self.dirty_claims) {
+            self.fold_claims(&host);
+        }
+    }
+
+    pub(super) fn hosts(&self) -> &OrdMap<HostPattern, Arc<VirtualHost>> {
+        &self.hosts
+    }
+
+    pub(super) fn certificates(&self) -> &OrdMap<HostPattern, Arc<CertificateEntry>> {
+        &self.certificates
+    }
+
+    pub(super) fn problems(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.values().chain(self.conflicts.values()).chain(self.claim_conflicts.values()).flatten()
+    }
+
+    /// For each listener and priority in use: the last automatic route there whose Traefik number is at least that.
+    fn find_anchors(&self) -> BTreeMap<(usize, i64), Option<AutomaticRank>> {
+        let all = || self.drafts.values().flat_map(|of_host| of_host.values().flatten());
+        let explicit = all()
+            .filter_map(|draft| Some((draft.priority.filter(|priority| *priority <= LONGEST_RULE)?, draft.listeners)));
+        let mut anchors: BTreeMap<(usize, i64), Option<AutomaticRank>> = BTreeMap::new();
+        for (priority, listeners) in explicit {
+            anchors.extend(listeners.iter().map(|listener| ((listener, priority), None)));
+        }
+        for draft in all().filter(|draft| draft.priority.is_none() && draft.own.tier == Tier::Rule) {
+            for ((listener, priority), last) in &mut anchors {
+                let before = draft.listeners.contains(*listener) && draft.origin.priority >= *priority;
+                if before && last.as_ref().is_none_or(|last| *last < draft.own) {
+                    *last = Some(draft.own.clone());
+                }
+            }
+        }
+        anchors
+    }
+
+    fn fold_host(&mut self, host: &HostPattern) {
+        let drafts: Vec<&Draft> =
+            self.drafts.get(host).into_iter().flat_map(|of_host| of_host.values().flatten()).collect();
+        if drafts.is_empty() {
+            self.drafts.remove(host);
+            self.hosts.remove(host);
+            self.conflicts.remove(host);
+            return;
+        }
+        let mut routes = Vec::new();
+        for draft in drafts {
+            match draft.priority {
+                None => routes.push((route(draft, Rank::Automatic(draft.own.clone()), draft.listeners), draft)),
+                // One route for each listener: it may have another place on each.
+                Some(priority) => routes.extend(draft.listeners.iter().map(|listener| {
+                    let after = self.anchors.get(&(listener, priority)).cloned().flatten();
+                    let explicit = Explicit { priority: std::cmp::Reverse(priority), own: draft.own.clone() };
+                    (route(draft, Rank::Explicit { after, explicit }, ListenerSet::only(listener)), draft)
+                })),
+            }
+        }
+        routes.sort_by(|(a, _), (b, _)| a.rank.cmp(&b.rank));
+        let conflicts = conflicts(host, &routes);
+        if conflicts.is_empty() {
+            self.conflicts.remove(host);
+        } else {
+            self.conflicts.insert(host.clone(), conflicts);
+        }
+        let before = self.hosts.get(host);
+        let routes = routes.into_iter().map(|(route, _)| {
+            before
+                .and_then(|before| before.routes.iter().find(|old| ***old == route))
+                .cloned()
+                .unwrap_or_else(|| Arc::new(route))
+        });
+        let next = VirtualHost { host: host.clone(), routes: routes.collect() };
+        if before.is_none_or(|before| **before != next) {
+            self.hosts.insert(host.clone(), Arc::new(next));
+        }
+    }
+
+    fn fold_claims(&mut self, host: &HostPattern) {
+        self.claim_conflicts.remove(host);
+        let claims = self.claims.get(host);
+        let mut all = claims
+            .into_iter()
+            .flatten()
+            .flat_map(|((_, ingress), claims)| claims.iter().map(move |claim| (ingress, claim)));
+        let Some((winner, first)) = all.next() else {
+            self.claims.remove(host);
+            self.certificates.remove(host);
+            return;
+        };
+        let losers = all.filter(|(_, claim)| claim.secret != first.secret).map(|(ingress, claim)| Problem {
+            severity: Severity::Warning,
+            code: Code::Conflict,
+            object: ObjectRef { kind: "Ingress", namespace: ingress.namespace.clone(), name: ingress.name.clone() },
+            field: claim.field.clone(),
+            reason: format!(
+                "the certificate for {host} comes from Secret {} of the older Ingress {winner}",
+                first.secret
+            ),
+            action: "use the same Secret, or remove the host from one of the two".into(),
+        });
+        let losers: Vec<Problem> = losers.collect();
+        let entry = CertificateEntry {
+            host: host.clone(),
+            secret: first.secret.to_string().into(),
+            certificate: first.certificate.clone(),
+        };
+        if !losers.is_empty() {
+            self.claim_conflicts.insert(host.clone(), losers);
+        }
+        if self.certificates.get(host).is_none_or(|before| **before != entry) {
+            self.certificates.insert(host.clone(), Arc::new(entry));
+        }
+    }
+}
+
+fn route(draft: &Draft, rank: Rank, listeners: ListenerSet) -> Route {
+    Route {
+        rank,
+        listeners,
+        tls: draft.tls.clone(),
+        path: draft.path.clone(),
+        action: draft.action.clone(),
+        observability: draft.observability,
+        origin: draft.origin.clone(),
+    }
+}
+
+/// A later route that asks for exactly what an earlier one, of another Ingress, already has.
+fn conflicts(host: &HostPattern, routes: &[(Route, &Draft)]) -> Vec<Problem> {
+    let mut first: BTreeMap<(u8, &str), Vec<&(Route, &Draft)>> = BTreeMap::new();
+    let mut problems = BTreeSet::new();
+    for entry in routes {
+        let (route, draft) = entry;
+        let kind = match route.path {
+            PathMatch::Exact(_) => 0,
+            PathMatch::Prefix(_) => 1,
+            PathMatch::StringPrefix(_) => 2,
+            PathMatch::Regex(_) => 3,
+        };
+        let same = first.entry((kind, route.path.as_str())).or_default();
+        let shared = |other: &Route| other.listeners.overlaps(route.listeners) && both(&other.tls, &route.tls);
+        let winner = same.iter().find(|(other, older)| {
+            let one_object = (&older.own.namespace, &older.own.name) == (&draft.own.namespace, &draft.own.name);
+            shared(other)
+                && older.own.fallback == draft.own.fallback
+                && older.own.tier == draft.own.tier
+                && !one_object
+                && !older.own.namespace.is_empty()
+        });
+        if let Some((_, winner)) = winner {
+            problems.insert(Problem {
+                severity: Severity::Error,
+                code: Code::Conflict,
+                object: ObjectRef {
+                    kind: "Ingress",
+                    namespace: draft.own.namespace.clone(),
+                    name: draft.own.name.clone(),
+                },
+                field: draft.field.clone(),
+                reason: format!(
+                    "host {host} and path {} already belong to Ingress {}/{}, which comes first",
+                    route.path.as_str(),
+                    winner.own.namespace,
+                    winner.own.name
+                ),
+                action: "remove one of the two, or change its host or path".into(),
+            });
+        }
+        same.push(entry);
+    }
+    problems.into_iter().collect()
+}
+
+/// Whether some request could be for either.
+fn both(one: &TlsUse, other: &TlsUse) -> bool {
+    !matches!((one, other), (TlsUse::Never, TlsUse::Only) | (TlsUse::Only, TlsUse::Never))
+}
+
+/// The routes of the configuration.
+fn fixed(settings: &Settings) -> Vec<Draft> {
+    let listener_tls = |index: usize| settings.listeners.get(index).is_some_and(|listener| listener.tls);
+    let drafts = settings.static_routes.iter().zip(0..).map(|(fixed, index)| {
+        let path: Arc<str> = fixed.path.strip_suffix('/').unwrap_or(&fixed.path).into();
+        let internal = matches!(fixed.action, crate::route::Action::Internal(_));
+        Draft {
+            host: HostPattern::Any,
+            own: AutomaticRank {
+                tier: Tier::Rule,
+                host: HostKind::Any,
+                host_length: std::cmp::Reverse(0),
+                fallback: false,
+                path_length: std::cmp::Reverse(u16::try_from(path.len()).unwrap_or(u16::MAX)),
+                path: PathKind::Prefix,
+                created: i64::MIN,
+                namespace: "".into(),
+                name: fixed.name.clone(),
+                index,
+            },
+            priority: Some(fixed.priority),
+            listeners: ListenerSet::only(fixed.listener),
+            tls: if internal {
+                TlsUse::Also
+            } else if listener_tls(fixed.listener) {
+                TlsUse::Only
+            } else {
+                TlsUse::Never
+            },
+            path: PathMatch::Prefix(path),
+            action: fixed.action.clone(),
+            observability: Observability { access_logs: !internal, metrics: !internal, tracing: !internal },
+            origin: Arc::new(Origin {
+                name: format!("{}@internal", fixed.name).into(),
+                rule: format!("PathPrefix({:?})", fixed.path).into(),
+                priority: fixed.priority,
+                explicit_priority: true,
+                service: None,
+                namespace: "".into(),
+                ingress: "".into(),
+            }),
+            field: String::new(),
+        }
+    });
+    drafts.collect()
+}

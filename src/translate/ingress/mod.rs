@@ -1,0 +1,455 @@
+//! One Ingress, with the objects it names, to routes. Knows nothing of other Ingresses.
+
+pub(crate) mod annotations;
+mod class;
+mod name;
+mod tls;
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use k8s_openapi::api::networking::v1::{HTTPIngressPath, IngressBackend};
+
+use super::Settings;
+use super::certificate::Certificates;
+use super::resolve::resolve;
+use crate::objects::{Ingress, ObjectKey, Objects};
+use crate::route::{
+    Action, AutomaticRank, Code, HostKind, HostPattern, ListenerSet, ObjectRef, Observability, Origin, PathKind,
+    PathMatch, PortRef, Problem, RefusalReason, Severity, Tier, TlsUse, Upstream, UpstreamId,
+};
+use annotations::{Annotations, Scope};
+pub(super) use tls::Claim;
+
+/// Traefik's greatest priority that is not its own.
+const MAX_PRIORITY: i64 = i64::MAX - 1000;
+/// `creationTimestamp` when there is none: such an object is younger than any other.
+const UNKNOWN_AGE: i64 = i64::MAX;
+
+/// A route whose place among all others is not known yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Draft {
+    pub(super) host: HostPattern,
+    pub(super) own: AutomaticRank,
+    /// `router.priority`, if one was given.
+    pub(super) priority: Option<i64>,
+    pub(super) listeners: ListenerSet,
+    pub(super) tls: TlsUse,
+    pub(super) path: PathMatch,
+    pub(super) action: Action,
+    pub(super) observability: Observability,
+    pub(super) origin: Arc<Origin>,
+    /// Its field, for a conflict's problem.
+    pub(super) field: String,
+}
+
+/// What one Ingress comes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Translation {
+    pub(super) drafts: Vec<Draft>,
+    pub(super) claims: Vec<Claim>,
+    pub(super) upstreams: Vec<Arc<Upstream>>,
+    pub(super) services: BTreeSet<ObjectKey>,
+    pub(super) secrets: BTreeSet<ObjectKey>,
+    pub(super) problems: Vec<Problem>,
+    /// Its age, for certificates: older first.
+    pub(super) created: i64,
+    /// It only has a problem: it is not served.
+    pub(super) rejected: bool,
+}
+
+/// Translates an Ingress; `None` when it is not ours.
+pub(super) fn translate(
+    key: &ObjectKey,
+    ingress: &Ingress,
+    objects: &Objects,
+    settings: &Settings,
+    certificates: &mut Certificates,
+) -> Option<Translation> {
+    let object = ObjectRef { kind: "Ingress", namespace: key.namespace.clone(), name: key.name.clone() };
+    match class::is_ours(ingress, objects, settings, &object) {
+        Ok(true) => {}
+        Ok(false) => return None,
+        Err(problem) => {
+            return Some(Translation { problems: vec![*problem], rejected: true, ..Translation::default() });
+        }
+    }
+    let created = ingress.metadata.creation_timestamp.as_ref().map_or(UNKNOWN_AGE, |time| time.0.as_second());
+    let mut one = One {
+        object,
+        objects,
+        settings,
+        annotations: Annotations::of(ingress.metadata.annotations.as_ref()),
+        out: Translation { created, ..Translation::default() },
+        index: 0,
+    };
+    one.translate(ingress, certificates);
+    Some(one.out)
+}
+
+/// The work on one Ingress.
+struct One<'a> {
+    object: ObjectRef,
+    objects: &'a Objects,
+    settings: &'a Settings,
+    annotations: Annotations<'a>,
+    out: Translation,
+    index: u32,
+}
+
+/// What all routes of an Ingress share.
+struct Common {
+    listeners: ListenerSet,
+    priority: Option<i64>,
+    observability: Observability,
+    tls_only: bool,
+    blocked: bool,
+}
+
+/// What one route is for.
+struct Place<'a> {
+    host: &'a HostPattern,
+    path: PathMatch,
+    tier: Tier,
+    fallback: bool,
+    rule: String,
+    name: String,
+    field: String,
+}
+
+impl One<'_> {
+    fn translate(&mut self, ingress: &Ingress, certificates: &mut Certificates) {
+        let common = self.common();
+        let Some(spec) = &ingress.spec else { return };
+        let rules = spec.rules.as_deref().unwrap_or_default();
+        let mut hosts = Vec::new();
+        for (index, rule) in rules.iter().enumerate() {
+            let text = rule.host.as_deref().unwrap_or_default();
+            match HostPattern::parse(text) {
+                Ok(host) => hosts.push(Some(host)),
+                Err(error) => {
+                    hosts.push(None);
+                    self.problem(
+                        Severity::Error,
+                        Code::InvalidHost,
+                        format!("spec.rules[{index}].host"),
+                        format!("the host {text:?} {error}"),
+                        "write a DNS name, or *. and a DNS name; this rule is not served",
+                    );
+                }
+            }
+        }
+        let mut rule_hosts: Vec<HostPattern> = hosts.iter().flatten().cloned().collect();
+        rule_hosts.sort_unstable();
+        rule_hosts.dedup();
+        if rule_hosts.is_empty() {
+            rule_hosts.push(HostPattern::Any);
+        }
+        let tls = tls::read(
+            spec.tls.as_deref().unwrap_or_default(),
+            &rule_hosts,
+            &self.object,
+            self.objects,
+            certificates,
+            &mut self.out.problems,
+        );
+        for (index, (rule, host)) in rules.iter().zip(&hosts).enumerate() {
+            let Some(host) = host else { continue };
+            for (at, path) in rule.http.iter().flat_map(|http| &http.paths).enumerate() {
+                self.path(&common, &tls, host, path, &format!("spec.rules[{index}].http.paths[{at}]"));
+            }
+        }
+        if let Some(backend) = &spec.default_backend {
+            if rules.is_empty() {
+                let place = Place {
+                    host: &HostPattern::Any,
+                    path: PathMatch::Prefix("".into()),
+                    tier: Tier::DefaultBackend,
+                    fallback: true,
+                    rule: "PathPrefix(\"/\")".into(),
+                    name: "default-router".into(),
+                    field: "spec.defaultBackend".into(),
+                };
+                self.route(&common, &tls, place, backend);
+            }
+            for host in rule_hosts.iter().filter(|_| !rules.is_empty()) {
+                let rule = name::rule(host, "PathPrefix", "/");
+                let name = name::router(
+                    &self.object.namespace,
+                    &self.object.name,
+                    &format!("{}-default-backend", name::host(host)),
+                );
+                let place = Place {
+                    host,
+                    path: PathMatch::Prefix("".into()),
+                    tier: Tier::Rule,
+                    fallback: true,
+                    rule,
+                    name,
+                    field: "spec.defaultBackend".into(),
+                };
+                self.route(&common, &tls, place, backend);
+            }
+        }
+        name::distinguish(&mut self.out.drafts);
+        self.out.claims = tls.claims;
+        self.out.secrets = tls.secrets;
+        self.out.upstreams.sort_by(|a, b| a.id.cmp(&b.id));
+        self.out.upstreams.dedup_by(|a, b| a.id == b.id);
+        self.out.problems.sort();
+        self.out.problems.dedup();
+    }
+
+    fn problem(&mut self, severity: Severity, code: Code, field: String, reason: String, action: &str) {
+        self.out.problems.push(Problem {
+            severity,
+            code,
+            object: self.object.clone(),
+            field,
+            reason,
+            action: action.into(),
+        });
+    }
+
+    fn common(&mut self) -> Common {
+        let blocked = self.annotations.check(Scope::Ingress, &self.object, &mut self.out.problems);
+        let object = self.object.clone();
+        let mut flag =
+            |name: &str, default: bool| self.annotations.bool(name, default, &object, &mut self.out.problems);
+        let observability = Observability {
+            access_logs: flag("router.observability.accesslogs", true),
+            metrics: flag("router.observability.metrics", true),
+            tracing: flag("router.observability.tracing", true),
+        };
+        let tls_only = match self.annotations.get("router.tls") {
+            None => false,
+            // What cannot be read might have asked for TLS: serve nothing in the clear.
+            Some(_) => self.annotations.flag("router.tls").unwrap_or_else(|| {
+                let problem = self.annotations.invalid(
+                    &object,
+                    Severity::Error,
+                    "router.tls",
+                    "true or false; until then the Ingress is served over TLS only",
+                );
+                self.out.problems.push(problem);
+                true
+            }),
+        };
+        Common { listeners: self.listeners(), priority: self.priority(), observability, tls_only, blocked }
+    }
+
+    fn listeners(&mut self) -> ListenerSet {
+        let names: Vec<&str> = self
+            .annotations
+            .get("router.entrypoints")
+            .unwrap_or_default()
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+            .collect();
+        if names.is_empty() {
+            return self.settings.default_listeners;
+        }
+        let mut listeners = ListenerSet::default();
+        for name in names {
+            match self.settings.listeners.iter().position(|listener| *listener.name == *name) {
+                Some(index) => listeners = listeners.with(index),
+                None => {
+                    let known: Vec<&str> = self.settings.listeners.iter().map(|listener| &*listener.name).collect();
+                    let field = self.annotations.field("router.entrypoints");
+                    let action =
+                        format!("name one of {}, or define it with --entryPoints.{name}.address", known.join(", "));
+                    self.problem(
+                        Severity::Error,
+                        Code::UnknownEntryPoint,
+                        field,
+                        format!("there is no entry point {name:?}"),
+                        &action,
+                    );
+                }
+            }
+        }
+        listeners
+    }
+
+    fn priority(&mut self) -> Option<i64> {
+        let value = self.annotations.get("router.priority")?;
+        match value.trim().parse::<i64>() {
+            Ok(0) => None,
+            Ok(priority) if priority <= MAX_PRIORITY => Some(priority),
+            _ => {
+                let problem = self.annotations.invalid(
+                    &self.object,
+                    Severity::Warning,
+                    "router.priority",
+                    &format!("a whole number up to {MAX_PRIORITY}; the automatic place is used"),
+                );
+                self.out.problems.push(problem);
+                None
+            }
+        }
+    }
+
+    fn path(&mut self, common: &Common, tls: &tls::Tls, host: &HostPattern, path: &HTTPIngressPath, field: &str) {
+        let text = path.path.as_deref().unwrap_or_default();
+        let or_root = if text.is_empty() { "/" } else { text };
+        let parsed = match path.path_type.as_str() {
+            "Exact" => PathMatch::exact(text).map(|path| (path, "Path")),
+            "Prefix" if self.settings.strict_prefix_matching => {
+                PathMatch::prefix(or_root).map(|path| (path, "PathPrefix"))
+            }
+            "Prefix" => PathMatch::string_prefix(or_root).map(|path| (path, "PathPrefix")),
+            "ImplementationSpecific" | "" => match self.annotations.get("router.pathmatcher") {
+                None | Some("PathPrefix") => PathMatch::string_prefix(or_root).map(|path| (path, "PathPrefix")),
+                Some("Path") => PathMatch::exact(text).map(|path| (path, "Path")),
+                Some("PathRegexp") => PathMatch::regex(text).map(|path| (path, "PathRegexp")),
+                Some(_) => {
+                    let problem = self.annotations.invalid(&self.object, Severity::Error, "router.pathmatcher", "Path, PathPrefix or PathRegexp; until then paths of type ImplementationSpecific are not served");
+                    self.out.problems.push(problem);
+                    return;
+                }
+            },
+            other => {
+                let reason = format!("the path type {other:?} is not known");
+                self.problem(
+                    Severity::Error,
+                    Code::InvalidPath,
+                    format!("{field}.pathType"),
+                    reason,
+                    "write Exact, Prefix or ImplementationSpecific; this path is not served",
+                );
+                return;
+            }
+        };
+        let (path_match, matcher) = match parsed {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                self.problem(
+                    Severity::Error,
+                    Code::InvalidPath,
+                    format!("{field}.path"),
+                    format!("the path {text:?} {error}"),
+                    "correct it; this path is not served",
+                );
+                return;
+            }
+        };
+        let rule = name::rule(host, matcher, text);
+        let name = name::router(&self.object.namespace, &self.object.name, &format!("{}{text}", name::host(host)));
+        let place =
+            Place { host, path: path_match, tier: Tier::Rule, fallback: false, rule, name, field: field.to_owned() };
+        self.route(common, tls, place, &path.backend);
+    }
+
+    fn route(&mut self, common: &Common, tls: &tls::Tls, place: Place<'_>, backend: &IngressBackend) {
+        let field = if place.fallback { place.field.clone() } else { format!("{}.backend", place.field) };
+        let (mut action, service) = self.backend(backend, &field);
+        if common.blocked {
+            action = Action::Refuse(RefusalReason::UnsupportedPolicy);
+        }
+        if common.listeners.is_empty() {
+            return;
+        }
+        let own = AutomaticRank {
+            tier: place.tier,
+            host: match place.host {
+                HostPattern::Exact(_) => HostKind::Exact,
+                HostPattern::Wildcard(_) => HostKind::Wildcard,
+                HostPattern::Any => HostKind::Any,
+            },
+            host_length: Reverse(match place.host {
+                HostPattern::Wildcard(suffix) => length(suffix),
+                _ => 0,
+            }),
+            fallback: place.fallback,
+            path_length: Reverse(length(match &place.path {
+                PathMatch::Regex(regex) => regex.as_str(),
+                PathMatch::Exact(path) | PathMatch::Prefix(path) | PathMatch::StringPrefix(path) => path,
+            })),
+            path: match place.path {
+                PathMatch::Exact(_) => PathKind::Exact,
+                PathMatch::Regex(_) => PathKind::Regex,
+                PathMatch::Prefix(_) | PathMatch::StringPrefix(_) => PathKind::Prefix,
+            },
+            created: self.out.created,
+            namespace: self.object.namespace.clone(),
+            name: self.object.name.clone(),
+            index: self.index,
+        };
+        self.index += 1;
+        // A default backend without rules is the last of all, whatever its annotation says, as with Traefik.
+        let priority = common.priority.filter(|_| place.tier == Tier::Rule);
+        self.out.drafts.push(Draft {
+            own,
+            priority,
+            listeners: common.listeners,
+            tls: tls.of(place.host, common.tls_only),
+            path: place.path,
+            action,
+            observability: common.observability,
+            origin: Arc::new(Origin {
+                name: format!("{}@kubernetes", place.name).into(),
+                priority: priority.unwrap_or(i64::try_from(place.rule.len()).unwrap_or(i64::MAX)),
+                rule: place.rule.into(),
+                explicit_priority: priority.is_some(),
+                service,
+                namespace: self.object.namespace.clone(),
+                ingress: self.object.name.clone(),
+            }),
+            host: place.host.clone(),
+            field: place.field,
+        });
+    }
+
+    fn backend(&mut self, backend: &IngressBackend, field: &str) -> (Action, Option<Arc<str>>) {
+        let Some(service) = &backend.service else {
+            let reason = if backend.resource.is_some() {
+                "a backend that is not a Service is not supported"
+            } else {
+                "the backend names no Service"
+            };
+            self.problem(
+                Severity::Error,
+                Code::UnsupportedBackend,
+                field.to_owned(),
+                reason.into(),
+                "name a Service; until then this path answers 503",
+            );
+            return (Action::Refuse(RefusalReason::Unsupported), None);
+        };
+        let port = service.port.as_ref().and_then(|port| match (port.number, port.name.as_deref()) {
+            (Some(number), _) => u16::try_from(number).ok().map(PortRef::Number),
+            (None, Some(name)) if !name.is_empty() => Some(PortRef::Name(name.into())),
+            _ => None,
+        });
+        self.out
+            .services
+            .insert(ObjectKey { namespace: self.object.namespace.clone(), name: service.name.as_str().into() });
+        let Some(port) = port else {
+            self.problem(
+                Severity::Error,
+                Code::PortNotFound,
+                format!("{field}.service.port"),
+                "the backend names no port".into(),
+                "write port.number or port.name; until then this path answers 503",
+            );
+            return (Action::Refuse(RefusalReason::NoPort), None);
+        };
+        let id = UpstreamId { namespace: self.object.namespace.clone(), service: service.name.as_str().into(), port };
+        let name: Arc<str> = id.traefik_name().into();
+        let resolved = resolve(self.objects, self.settings, id, &self.object, field);
+        self.out.problems.extend(resolved.problems);
+        match resolved.upstream {
+            Ok(upstream) => {
+                self.out.upstreams.push(upstream.clone());
+                (Action::Forward(upstream), Some(name))
+            }
+            Err(reason) => (Action::Refuse(reason), Some(name)),
+        }
+    }
+}
+
+fn length(text: &str) -> u16 {
+    u16::try_from(text.len()).unwrap_or(u16::MAX)
+}

@@ -1,0 +1,250 @@
+//! A backend's Service and port, and how it is spoken to.
+
+use std::sync::Arc;
+
+use crate::objects::{ObjectKey, Objects, Service};
+use crate::route::{
+    Balance, Code, HostHeader, ObjectRef, PortRef, Problem, Protocol, RefusalReason, SameSite, Severity, Sticky,
+    Upstream, UpstreamId,
+};
+
+use super::Settings;
+use super::ingress::annotations::{Annotations, Scope};
+
+/// What a backend comes to: an upstream, or why there is none; and what is wrong with the Service.
+pub(super) struct Resolved {
+    pub(super) upstream: Result<Arc<Upstream>, RefusalReason>,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// The port of `service` that `port` means.
+pub(super) fn service_port<'a>(
+    service: &'a Service,
+    port: &PortRef,
+) -> Option<&'a k8s_openapi::api::core::v1::ServicePort> {
+    let ports = service.spec.as_ref()?.ports.as_deref()?;
+    ports.iter().find(|candidate| match port {
+        PortRef::Number(number) => candidate.port == i32::from(*number),
+        PortRef::Name(name) => candidate.name.as_deref() == Some(&**name),
+    })
+}
+
+/// Whether it only names a host elsewhere.
+pub(super) fn external_name(service: &Service) -> Option<&str> {
+    let spec = service.spec.as_ref()?;
+    (spec.type_.as_deref() == Some("ExternalName")).then(|| spec.external_name.as_deref().unwrap_or_default())
+}
+
+/// Whether it is reached by its cluster address (`service.nativelb`, else the option).
+pub(super) fn native(service: &Service, settings: &Settings) -> bool {
+    Annotations::of(service.metadata.annotations.as_ref())
+        .flag("service.nativelb")
+        .unwrap_or(settings.native_lb_by_default)
+}
+
+/// Whether it is reached by its nodes' ports (`service.nodeportlb`).
+pub(super) fn node_port(service: &Service) -> bool {
+    let wanted = Annotations::of(service.metadata.annotations.as_ref()).flag("service.nodeportlb").unwrap_or(false);
+    wanted && matches!(service.spec.as_ref().and_then(|spec| spec.type_.as_deref()), Some("NodePort" | "LoadBalancer"))
+}
+
+/// Resolves a backend. `field` is the backend's place in the object that names it, `who` that object.
+pub(super) fn resolve(
+    objects: &Objects,
+    settings: &Settings,
+    id: UpstreamId,
+    who: &ObjectRef,
+    field: &str,
+) -> Resolved {
+    let key = ObjectKey { namespace: id.namespace.clone(), name: id.service.clone() };
+    let mut problems = Vec::new();
+    let refuse = |problems: &mut Vec<Problem>, reason, code, field: String, text: String, action: &str| {
+        problems.push(Problem {
+            severity: Severity::Error,
+            code,
+            object: who.clone(),
+            field,
+            reason: text,
+            action: action.into(),
+        });
+        Err(reason)
+    };
+    let Some(service) = objects.services.get(&key) else {
+        let text = format!("the Service {key} does not exist");
+        let upstream = refuse(
+            &mut problems,
+            RefusalReason::NoService,
+            Code::ServiceNotFound,
+            format!("{field}.service.name"),
+            text,
+            "create it, or name one that exists; until then this path answers 503",
+        );
+        return Resolved { upstream, problems };
+    };
+    let external = external_name(service);
+    if external.is_some() && !settings.allow_external_names {
+        let text = format!("the Service {key} is an ExternalName, and these are not allowed");
+        let upstream = refuse(
+            &mut problems,
+            RefusalReason::ExternalName,
+            Code::ExternalNameNotAllowed,
+            format!("{field}.service.name"),
+            text,
+            "allow them with --providers.kubernetesingress.allowexternalnameservices, or use another Service",
+        );
+        return Resolved { upstream, problems };
+    }
+    let port = service_port(service, &id.port);
+    let without_ports =
+        external.is_some() && service.spec.as_ref().is_some_and(|spec| spec.ports.as_ref().is_none_or(Vec::is_empty));
+    if port.is_none() && !(without_ports && matches!(id.port, PortRef::Number(_))) {
+        let text = format!("the Service {key} has no port {}", id.port);
+        let upstream = refuse(
+            &mut problems,
+            RefusalReason::NoPort,
+            Code::PortNotFound,
+            format!("{field}.service.port"),
+            text,
+            "name a port that the Service has; until then this path answers 503",
+        );
+        return Resolved { upstream, problems };
+    }
+    let annotations = Annotations::of(service.metadata.annotations.as_ref());
+    let object = ObjectRef { kind: "Service", namespace: key.namespace.clone(), name: key.name.clone() };
+    let mut blocked =
+        annotations.check(Scope::Service, &object, &mut problems).then_some(RefusalReason::UnsupportedPolicy);
+    let default = port.map_or(Protocol::Http, |port| {
+        let named = port.name.as_deref().is_some_and(|name| name.starts_with("https"));
+        match port.app_protocol.as_deref() {
+            Some("kubernetes.io/h2c") => Protocol::H2c,
+            Some("https" | "HTTPS" | "kubernetes.io/wss") => Protocol::Https,
+            Some("kubernetes.io/ws" | "http" | "HTTP") => Protocol::Http,
+            _ if port.port == 443 || named => Protocol::Https,
+            _ => Protocol::Http,
+        }
+    });
+    let protocol = match annotations.get("service.serversscheme") {
+        None => default,
+        Some(value) => match value.to_ascii_lowercase().as_str() {
+            "http" => Protocol::Http,
+            "https" => Protocol::Https,
+            "h2c" => Protocol::H2c,
+            _ => {
+                // A wrong guess could send in the clear what is to be encrypted.
+                problems.push(annotations.invalid(
+                    &object,
+                    Severity::Error,
+                    "service.serversscheme",
+                    "http, https or h2c; until then this Service answers 503",
+                ));
+                blocked = Some(RefusalReason::Unsupported);
+                default
+            }
+        },
+    };
+    if native(service, settings) && service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref()) == Some("None") {
+        problems.push(annotations.invalid(
+            &object,
+            Severity::Error,
+            "service.nativelb",
+            "false: a headless Service has no address of its own; until then it answers 503",
+        ));
+        blocked = Some(RefusalReason::Unsupported);
+    }
+    let upstream = Upstream {
+        protocol,
+        host_header: if annotations.bool("service.passhostheader", true, &object, &mut problems) {
+            HostHeader::Pass
+        } else {
+            HostHeader::Endpoint
+        },
+        balance: match annotations.get("service.strategy") {
+            None | Some("p2c") => Balance::PeakEwma,
+            Some("wrr") => Balance::RoundRobin,
+            Some(_) => {
+                problems.push(annotations.invalid(
+                    &object,
+                    Severity::Warning,
+                    "service.strategy",
+                    "p2c or wrr; p2c is used",
+                ));
+                Balance::PeakEwma
+            }
+        },
+        sticky: sticky(&annotations, &id, &object, &mut problems),
+        id,
+    };
+    Resolved { upstream: blocked.map_or(Ok(Arc::new(upstream)), Err), problems }
+}
+
+fn sticky(
+    annotations: &Annotations<'_>,
+    id: &UpstreamId,
+    object: &ObjectRef,
+    problems: &mut Vec<Problem>,
+) -> Option<Arc<Sticky>> {
+    if !annotations.bool("service.sticky.cookie", false, object, problems) {
+        return None;
+    }
+    let name = annotations.get("service.sticky.cookie.name").map(str::to_owned);
+    let token = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    };
+    let name = match name {
+        Some(name) if token(&name) => name,
+        Some(_) => {
+            problems.push(annotations.invalid(
+                object,
+                Severity::Warning,
+                "service.sticky.cookie.name",
+                "a cookie name (letters, digits and !#$%&'*+-.^_`|~); the default name is used",
+            ));
+            default_cookie(id)
+        }
+        None => default_cookie(id),
+    };
+    let same_site = match annotations.get("service.sticky.cookie.samesite").map(str::to_ascii_lowercase).as_deref() {
+        None | Some("") => None,
+        Some("none") => Some(SameSite::None),
+        Some("lax") => Some(SameSite::Lax),
+        Some("strict") => Some(SameSite::Strict),
+        Some(_) => {
+            problems.push(annotations.invalid(
+                object,
+                Severity::Warning,
+                "service.sticky.cookie.samesite",
+                "none, lax or strict; it is left out",
+            ));
+            None
+        }
+    };
+    let max_age = annotations.get("service.sticky.cookie.maxage").and_then(|value| {
+        let parsed = value.parse().ok();
+        if parsed.is_none() {
+            problems.push(annotations.invalid(
+                object,
+                Severity::Warning,
+                "service.sticky.cookie.maxage",
+                "a number of seconds; it is left out",
+            ));
+        }
+        parsed
+    });
+    let clean = |value: &str| !value.bytes().any(|byte| byte <= b' ' || byte == b';' || byte == b',' || byte >= 0x7f);
+    Some(Arc::new(Sticky {
+        name: name.into(),
+        secure: annotations.bool("service.sticky.cookie.secure", false, object, problems),
+        http_only: annotations.bool("service.sticky.cookie.httponly", false, object, problems),
+        same_site,
+        max_age,
+        path: annotations.get("service.sticky.cookie.path").filter(|path| clean(path)).unwrap_or("/").into(),
+        domain: annotations.get("service.sticky.cookie.domain").filter(|domain| clean(domain)).map(Into::into),
+    }))
+}
+
+/// Traefik's: `_` and five hexadecimal digits that stand for the service.
+fn default_cookie(id: &UpstreamId) -> String {
+    let name = id.traefik_name();
+    let hash = super::certificate::fingerprint(name.as_bytes());
+    format!("_{}", hash.get(..5).unwrap_or("adit"))
+}
