@@ -13,6 +13,10 @@ use adit::route::{
 use adit::telemetry::meters::{MeterSettings, Meters, Series};
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 
+/// As the program has it: compiling is allocating.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const SIZES: [usize; 4] = [1, 1_000, 10_000, 50_000];
 
 /// Lookups per turn, over hosts in an order that no cache foresees.

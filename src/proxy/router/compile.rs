@@ -3,6 +3,7 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use hashbrown::hash_table::Entry;
 use imbl::ordmap::DiffItem;
 
 use super::host::HostRoutes;
@@ -46,10 +47,7 @@ impl Router {
                 return;
             }
         };
-        match HostRoutes::build(name, &host.routes, hosts.get(name).map(|routes| &**routes), make) {
-            Some(routes) => hosts.insert(Arc::new(routes)),
-            None => hosts.remove(name),
-        }
+        hosts.set(name, |previous| HostRoutes::build(name, &host.routes, previous, make));
     }
 
     fn remove(&mut self, pattern: &HostPattern) {
@@ -66,13 +64,19 @@ impl Hosts {
         self.table.find(self.hasher.hash_one(name), |routes| routes.name() == name)
     }
 
-    fn insert(&mut self, routes: Arc<HostRoutes>) {
+    /// Puts what `build` makes of a host's routes so far in their place.
+    fn set(&mut self, name: &str, build: impl FnOnce(Option<&HostRoutes>) -> Option<HostRoutes>) {
         let Self { table, hasher } = self;
-        let hash = hasher.hash_one(routes.name());
-        match table.find_mut(hash, |other| other.name() == routes.name()) {
-            Some(slot) => *slot = routes,
-            None => {
-                table.insert_unique(hash, routes, |other| hasher.hash_one(other.name()));
+        let hash = hasher.hash_one(name);
+        match table.entry(hash, |routes| routes.name() == name, |other| hasher.hash_one(other.name())) {
+            Entry::Occupied(mut slot) => match build(Some(slot.get())) {
+                Some(routes) => *slot.get_mut() = Arc::new(routes),
+                None => drop(slot.remove()),
+            },
+            Entry::Vacant(slot) => {
+                if let Some(routes) = build(None) {
+                    slot.insert(Arc::new(routes));
+                }
             }
         }
     }
