@@ -4,15 +4,27 @@
 //! turns what it finds there into a [`Config`]. Nothing here reads the process: arguments, environment and files are
 //! passed in, so a test needs none of its own.
 
+mod address;
+mod command;
+mod docs;
+mod error;
+mod meaning;
+mod raw;
+mod scope;
 mod settings;
+pub mod table;
 
+pub use command::{Command, Flags};
+pub use docs::{help, markdown};
+pub use error::{Error, Warning};
+pub use raw::Files;
 pub use settings::{
     AccessFields, AccessFilters, AccessFormat, AccessLog, AdminListener, Api, Cluster, EntryPointRedirect, FieldMode,
-    FieldModes, Ingress, InternalRoute, Log, LogFormat, LogLevel, Metrics, Pages, Ping, Prometheus, ServersTransport,
-    Source, StatusFrom, Token,
+    FieldModes, Ingress, InternalRoute, Log, LogFormat, LogLevel, Metrics, ObjectName, Pages, Ping, Prometheus,
+    ServersTransport, Source, StatusFrom, Token,
 };
 
-use crate::route::{Listener, ListenerSet};
+use crate::route::{Internal, Listener, ListenerSet};
 
 /// Everything that was configured.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +58,40 @@ pub struct Config {
     /// `serversTransport`.
     pub transport: ServersTransport,
     /// `tls.defaultCertificate`: the Secret with the certificate for hosts that have none of their own.
-    pub default_certificate: Option<crate::objects::ObjectKey>,
+    pub default_certificate: Option<ObjectName>,
     /// `workers`; `None` is as many as the CPU quota allows.
     pub workers: Option<std::num::NonZeroUsize>,
+    /// adit runs in a pod.
+    pub in_cluster: bool,
+}
+
+impl Config {
+    /// Reads the configuration from flags, environment (`name`, `value`) and file; `files` reads a text file.
+    pub fn read(flags: Flags, variables: &[(String, String)], files: Files<'_>) -> Result<(Self, Vec<Warning>), Error> {
+        let mut warnings = Vec::new();
+        let settings = raw::Settings::read(flags.0, variables, files, &mut warnings)?;
+        // Kubernetes tells every pod of its API server by this variable.
+        let in_cluster = variables.iter().any(|(name, value)| name == "KUBERNETES_SERVICE_HOST" && !value.is_empty());
+        let config = meaning::of(&settings, in_cluster, files, &mut warnings)?;
+        Ok((config, warnings))
+    }
+
+    /// The URL at which `adit healthcheck` asks, from the same machine; `None` when nothing answers `/ping`.
+    pub fn ping_url(&self) -> Option<String> {
+        let admin = self.admin_listeners.iter().find(|listener| listener.pages.ping);
+        let internal = self.internal_routes.iter().find(|route| route.page == Internal::Ping);
+        let listener = internal.and_then(|route| self.listeners.get(route.listener));
+        let (address, scheme) = match (admin, listener) {
+            (Some(admin), _) => (&admin.address, "http"),
+            (None, Some(listener)) => (&listener.address, if listener.tls { "https" } else { "http" }),
+            (None, None) => return None,
+        };
+        let address = address::Address::parse(address).ok()?;
+        Some(format!("{scheme}://{}/ping", address.local()))
+    }
+}
+
+/// The flag that says where the entry point of this name listens; for the message that its port is in use.
+pub fn address_flag(entry_point: &str) -> String {
+    format!("--entryPoints.{entry_point}.address")
 }

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::objects::ObjectKey;
 use crate::route::{Internal, Redirect};
 
 /// A redirect of a whole entry point (`http.redirections.entryPoint`).
@@ -156,9 +155,27 @@ pub enum StatusFrom {
         hostname: Option<String>,
     },
     /// `ingressEndpoint.publishedService`: copied from this Service.
-    Service(ObjectKey),
+    Service(ObjectName),
     /// `reportNodeInternalIPs`.
     NodeInternalIps,
+}
+
+/// The name of a namespaced object, typed `namespace/name`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectName {
+    /// Its namespace.
+    pub namespace: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+}
+
+impl ObjectName {
+    /// Parses `namespace/name`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (namespace, name) = text.split_once('/')?;
+        let both = !namespace.is_empty() && !name.is_empty() && !name.contains('/');
+        both.then(|| Self { namespace: namespace.into(), name: name.into() })
+    }
 }
 
 /// `api`. Which listener has it is in [`AdminListener::pages`].

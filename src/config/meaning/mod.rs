@@ -1,0 +1,64 @@
+//! From what was typed to what it means. Each file reads one family of the table.
+
+mod admin;
+mod entry_points;
+mod logs;
+mod pages;
+mod providers;
+mod transport;
+
+use super::error::{Error, Warning};
+use super::raw::{Files, Settings};
+use super::scope::{Scope, bad};
+use super::{Config, ObjectName, Source};
+
+/// The meaning of these settings.
+pub(super) fn of(
+    settings: &Settings,
+    in_cluster: bool,
+    files: Files<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<Config, Error> {
+    let root = Scope::new(settings, "");
+    let api = pages::api(settings)?;
+    let ping = pages::ping(settings)?;
+    let metrics = pages::metrics(settings)?;
+    let asked = pages::asked(settings)?;
+    let entry_points = entry_points::read(settings, in_cluster)?;
+    let parts = admin::part(settings, entry_points, &asked, warnings)?;
+    let source = providers::source(settings)?;
+    if source == Source::None {
+        warnings.push(Warning(
+            "no provider is asked for, so there is nothing to serve; add --providers.kubernetesIngress or \
+             --providers.directory.path"
+                .into(),
+        ));
+    }
+    let mut workers = 0usize;
+    root.number("workers", 1, &mut workers)?;
+    Ok(Config {
+        listeners: parts.listeners,
+        default_listeners: parts.default_listeners,
+        entry_point_redirects: parts.redirects,
+        internal_routes: parts.internal_routes,
+        admin_listeners: parts.admin,
+        source,
+        ingress: providers::ingress(settings)?,
+        kubernetes_crd: settings.is_on("providers.kubernetesCRD"),
+        api,
+        ping,
+        metrics,
+        log: logs::log(settings)?,
+        access_log: logs::access(settings)?,
+        transport: transport::read(settings, files)?,
+        default_certificate: object(root, "tls.defaultCertificate")?,
+        workers: std::num::NonZeroUsize::new(workers),
+        in_cluster,
+    })
+}
+
+/// `namespace/name`, if it is given.
+fn object(scope: Scope<'_>, key: &str) -> Result<Option<ObjectName>, Error> {
+    let (Some(text), Some(setting)) = (scope.text(key), scope.get(key)) else { return Ok(None) };
+    ObjectName::parse(text).map(Some).ok_or_else(|| bad(setting, "namespace/name"))
+}

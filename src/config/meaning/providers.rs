@@ -1,0 +1,69 @@
+//! `providers`.
+
+use std::net::IpAddr;
+
+use super::object;
+use crate::config::error::Error;
+use crate::config::raw::Settings;
+use crate::config::scope::{Scope, bad};
+use crate::config::{Cluster, Ingress, Source, StatusFrom, Token};
+
+/// A directory stands in for the cluster: the keys of the Ingress provider then say how its manifests are read.
+pub(super) fn source(settings: &Settings) -> Result<Source, Error> {
+    if let Some(path) = Scope::new(settings, "providers.directory.").path("path") {
+        return Ok(Source::Directory(path));
+    }
+    if !settings.is_on("providers.kubernetesIngress") {
+        return Ok(Source::None);
+    }
+    let scope = Scope::new(settings, "providers.kubernetesIngress.");
+    let (mut without_classes, mut without_cluster_scope) = (false, false);
+    scope.boolean("disableIngressClassLookup", &mut without_classes)?;
+    scope.boolean("disableClusterScopeResources", &mut without_cluster_scope)?;
+    let endpoint = scope.text("endpoint").map(str::to_owned);
+    if let (Some(url), Some(setting)) = (&endpoint, scope.get("endpoint")) {
+        let is_http = url.parse::<http::Uri>().is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
+        if !is_http {
+            return Err(bad(setting, "a URL such as https://10.0.0.1:6443"));
+        }
+    }
+    Ok(Source::Cluster(Cluster {
+        endpoint,
+        token: scope.text("token").map(|token| Token(token.to_owned())),
+        certificate_authority: scope.path("certAuthFilePath"),
+        namespaces: scope.list("namespaces"),
+        label_selector: scope.text("labelSelector").unwrap_or_default().to_owned(),
+        cluster_scope: !(without_classes || without_cluster_scope),
+    }))
+}
+
+pub(super) fn ingress(settings: &Settings) -> Result<Ingress, Error> {
+    let scope = Scope::new(settings, "providers.kubernetesIngress.");
+    let mut ingress = Ingress { class: scope.text("ingressClass").map(Into::into), ..Ingress::default() };
+    scope.boolean("allowExternalNameServices", &mut ingress.allow_external_name)?;
+    scope.boolean("nativeLBByDefault", &mut ingress.native_lb)?;
+    scope.boolean("strictPrefixMatching", &mut ingress.strict_prefix)?;
+    ingress.status = status(scope)?;
+    Ok(ingress)
+}
+
+fn status(scope: Scope<'_>) -> Result<StatusFrom, Error> {
+    let ip = match (scope.text("ingressEndpoint.ip"), scope.get("ingressEndpoint.ip")) {
+        (Some(text), Some(setting)) => Some(text.parse::<IpAddr>().map_err(|_| bad(setting, "an IP address"))?),
+        _ => None,
+    };
+    let hostname = scope.text("ingressEndpoint.hostname").map(str::to_owned);
+    let service = object(scope, "ingressEndpoint.publishedService")?;
+    let mut nodes = false;
+    scope.boolean("reportNodeInternalIPs", &mut nodes)?;
+    match (ip.is_some() || hostname.is_some(), service, nodes) {
+        (false, None, false) => Ok(StatusFrom::Nothing),
+        (true, None, false) => Ok(StatusFrom::Fixed { ip, hostname }),
+        // The Service goes before fixed addresses, as in Traefik.
+        (_, Some(service), false) => Ok(StatusFrom::Service(service)),
+        (false, None, true) => Ok(StatusFrom::NodeInternalIps),
+        (_, _, true) => Err(Error::Conflict(
+            "--providers.kubernetesIngress.reportNodeInternalIPs and .ingressEndpoint exclude each other".into(),
+        )),
+    }
+}

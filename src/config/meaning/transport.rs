@@ -1,0 +1,35 @@
+//! `serversTransport`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::ServersTransport;
+use crate::config::error::Error;
+use crate::config::raw::{Files, Settings};
+use crate::config::scope::Scope;
+
+pub(super) fn read(settings: &Settings, files: Files<'_>) -> Result<ServersTransport, Error> {
+    let scope = Scope::new(settings, "serversTransport.");
+    let mut transport = ServersTransport::default();
+    scope.boolean("insecureSkipVerify", &mut transport.insecure_skip_verify)?;
+    scope.number("maxIdleConnsPerHost", 0, &mut transport.max_idle_per_endpoint)?;
+    scope.duration("forwardingTimeouts.dialTimeout", &mut transport.dial)?;
+    scope.duration("forwardingTimeouts.responseHeaderTimeout", &mut transport.response_header)?;
+    scope.duration("forwardingTimeouts.idleConnTimeout", &mut transport.idle)?;
+    transport.root_cas =
+        scope.list("rootCAs").iter().map(|given| authority(given, files)).collect::<Result<_, Error>>()?;
+    Ok(transport)
+}
+
+/// A certificate authority is given as PEM text or as a file that holds it.
+fn authority(given: &str, files: Files<'_>) -> Result<Arc<str>, Error> {
+    if given.contains("-----BEGIN ") {
+        return Ok(given.into());
+    }
+    let path = Path::new(given);
+    let text = files(path).map_err(|error| Error::Read { path: path.to_owned(), reason: error.to_string() })?;
+    if !text.contains("-----BEGIN ") {
+        return Err(Error::Syntax { path: path.to_owned(), reason: "expected certificates in PEM".into() });
+    }
+    Ok(text.into())
+}

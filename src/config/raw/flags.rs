@@ -1,0 +1,135 @@
+//! Arguments: `--key=value`, `--key value`, and bare `--key` for switches; one dash does as well.
+
+use super::super::error::Error;
+use super::super::table::{Kind, segments};
+use super::key::{self, Key, Spelling};
+use super::value::expected;
+use super::{Origin, Typed};
+
+/// What the arguments say.
+#[derive(Debug, Default)]
+pub(crate) struct Arguments {
+    /// The flags.
+    pub(crate) typed: Vec<Typed>,
+    /// The other words, in their order; `-` is one.
+    pub(crate) words: Vec<String>,
+    /// Help was asked for.
+    pub(crate) help: bool,
+    /// The version was asked for.
+    pub(crate) version: bool,
+}
+
+/// Reads all arguments; `--` ends the flags.
+pub(crate) fn read(arguments: &[String]) -> Result<Arguments, Error> {
+    let mut read = Arguments::default();
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        let Some(flag) = argument.strip_prefix('-').filter(|flag| !flag.is_empty()) else {
+            read.words.push(argument.clone());
+            continue;
+        };
+        let flag = flag.strip_prefix('-').unwrap_or(flag);
+        if flag.is_empty() {
+            read.words.extend(rest.cloned());
+            break;
+        }
+        if flag.eq_ignore_ascii_case("help") || flag == "h" {
+            read.help = true;
+            continue;
+        }
+        if flag.eq_ignore_ascii_case("version") {
+            read.version = true;
+            continue;
+        }
+        let (name, value) = flag.split_once('=').map_or((flag, None), |(name, value)| (name, Some(value.to_owned())));
+        let key = find(name)?;
+        let value = match value {
+            Some(value) => value,
+            None if is_switch(&key) => "true".to_owned(),
+            None => match rest.as_slice().first() {
+                Some(next) if key.flag.kind != Kind::Family || !next.starts_with('-') => {
+                    rest.next();
+                    next.clone()
+                }
+                _ if key.flag.kind == Kind::Family => "true".to_owned(),
+                _ => return Err(Error::MissingValue { flag: format!("--{name}"), expected: expected(key.flag.kind) }),
+            },
+        };
+        read.typed.push(Typed { key, value, origin: Origin::Flag, spelt: format!("--{name}") });
+    }
+    Ok(read)
+}
+
+fn find(name: &str) -> Result<Key, Error> {
+    let parts: Vec<&str> = segments(name).collect();
+    key::find(&parts, Spelling::Dotted).ok_or_else(|| Error::Unknown {
+        what: "flag".into(),
+        typed: format!("--{name}"),
+        nearest: key::nearest(&parts).map(|nearest| format!("--{nearest}")),
+    })
+}
+
+/// Whether the flag is complete without a value. What is below a family is not known well enough to say no.
+fn is_switch(key: &Key) -> bool {
+    match key.flag.kind {
+        Kind::Group | Kind::Bool => true,
+        Kind::Family | Kind::Integer | Kind::Duration | Kind::Choice(_) | Kind::Text | Kind::List => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(arguments: &[&str]) -> Vec<(String, String)> {
+        let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let read = read(&arguments).expect("known flags");
+        read.typed.into_iter().map(|typed| (typed.key.path, typed.value)).collect()
+    }
+
+    fn pair(key: &str, value: &str) -> (String, String) {
+        (key.to_owned(), value.to_owned())
+    }
+
+    #[test]
+    fn a_value_follows_an_equals_sign_or_a_space() {
+        let expected = [pair("log.level", "DEBUG")];
+        assert_eq!(values(&["--log.level=DEBUG"]), expected);
+        assert_eq!(values(&["--log.level", "DEBUG"]), expected);
+        assert_eq!(values(&["-log.level=DEBUG"]), expected);
+    }
+
+    #[test]
+    fn a_bare_switch_is_true_and_takes_no_following_word() {
+        assert_eq!(values(&["--api", "--ping", "--api.insecure"]).len(), 3);
+        let read = read(&["--api".to_owned(), "manifests".to_owned()]).expect("a known flag");
+        assert_eq!(read.words, ["manifests"]);
+    }
+
+    #[test]
+    fn a_bare_family_does_not_swallow_the_next_flag() {
+        let expected = [pair("providers.kubernetescrd", "true"), pair("ping", "true")];
+        assert_eq!(values(&["--providers.kubernetescrd", "--ping"]), expected);
+    }
+
+    #[test]
+    fn a_flag_without_its_value_says_what_it_needs() {
+        let error = read(&["--log.level".to_owned()]).expect_err("no value");
+        assert_eq!(
+            error.to_string(),
+            "--log.level needs a value: one of TRACE, DEBUG, INFO, WARN, ERROR, FATAL, PANIC"
+        );
+    }
+
+    #[test]
+    fn an_unknown_flag_names_the_nearest_one() {
+        let error = read(&["--entrypoints.web.adress=:80".to_owned()]).expect_err("no such flag");
+        assert_eq!(error.to_string(), "unknown flag --entrypoints.web.adress; did you mean --entryPoints.web.address?");
+    }
+
+    #[test]
+    fn a_dash_alone_and_all_after_two_are_words() {
+        let arguments: Vec<String> = ["check", "-", "--", "--ping"].iter().map(|&word| word.to_owned()).collect();
+        assert_eq!(read(&arguments).expect("words").words, ["check", "-", "--ping"]);
+    }
+}

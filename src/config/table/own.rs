@@ -1,0 +1,43 @@
+//! What belongs to no other family, and what Traefik does not have.
+
+use super::Kind::{Bool, Choice, Duration, Family, Group, Integer, Text};
+use super::{Flag, flag};
+
+pub(super) const FLAGS: &[Flag] = &[
+    flag(
+        "configFile",
+        Text,
+        "",
+        "The file with the rest of the configuration, YAML or TOML; without it `adit` or `traefik` `.yml`, `.yaml` or `.toml` in `/etc/adit`, `/etc/traefik`, `$XDG_CONFIG_HOME`, `$HOME/.config` or `.`.",
+    ),
+    flag(
+        "providers.directory.path",
+        Text,
+        "",
+        "Read manifests from this directory instead of a cluster, and again when they change.",
+    ),
+    flag(
+        "tls.defaultCertificate",
+        Text,
+        "",
+        "The Secret, `namespace/name`, with the certificate for hosts that have none; without it a self-signed one.",
+    ),
+    flag("workers", Integer, "", "Threads that serve requests; without it as many as the CPU quota allows."),
+    flag("upstream.waitForEndpoint", Duration, "0s", "How long a request waits for a Service without endpoints.")
+        .not_yet("such requests are answered 503 at once"),
+    flag("tls.options", Family, "", "TLS options.")
+        .refused("adit has no TLS options yet, and hosts would be served without what they demand"),
+    flag("certificatesResolvers", Family, "", "Request certificates.")
+        .not_yet("certificates are not requested by adit; it serves those in TLS Secrets (cert-manager writes them)"),
+    flag("experimental", Family, "", "Experiments.").not_yet("Traefik's experiments and plugins are not there"),
+    flag("hostResolver", Family, "", "Resolve host names to their canonical ones.")
+        .not_yet("hosts are matched as clients name them"),
+    flag("ocsp", Family, "", "Staple OCSP answers.").not_yet("answers are not stapled"),
+    flag("core.defaultRuleSyntax", Choice(&["v2", "v3"]), "v3", "The syntax of rules.")
+        .without_effect("Ingresses have no rules of that syntax"),
+    flag("global", Group, "", "Global settings.").without_effect("the keys below it have the effect"),
+    flag("global.checkNewVersion", Bool, "false", "Ask whether there is a new version.")
+        .without_effect("adit asks no one"),
+    flag("global.sendAnonymousUsage", Bool, "false", "Send statistics of usage.").without_effect("adit sends none"),
+    flag("global.notAppendXForwardedFor", Bool, "false", "Leave `X-Forwarded-For` as it came, on every entry point."),
+];
