@@ -27,7 +27,8 @@ pub fn help() -> String {
         let _ = write!(text, "\n{}:\n", section.title);
         for flag in supported(section) {
             let default = if flag.default.is_empty() { String::new() } else { format!(" [{}]", flag.default) };
-            let _ = write!(text, "  --{}{}\n      {}{default}\n", flag.key, value(flag.kind), flag.doc.replace('`', ""));
+            let _ =
+                write!(text, "  --{}{}\n      {}{default}\n", flag.key, value(flag.kind), flag.doc.replace('`', ""));
         }
     }
     text
@@ -37,12 +38,12 @@ pub fn help() -> String {
 pub fn markdown() -> String {
     let mut text = String::new();
     for section in SECTIONS {
-        let _ = write!(text, "**{}**\n\n| flag | default | |\n|---|---|---|\n", section.title);
+        let _ = write!(text, "{}| flag | default | |\n|---|---|---|\n", folded(section.title));
         for flag in supported(section) {
             let default = if flag.default.is_empty() { String::new() } else { format!("`{}`", flag.default) };
             let _ = writeln!(text, "| `{}` | {default} | {} |", flag.key, flag.doc);
         }
-        text.push('\n');
+        text.push_str("\n</details>\n");
     }
     others(&mut text, "Accepted without effect", |status| match status {
         Status::WithoutEffect(reason) => Some(reason),
@@ -56,9 +57,12 @@ pub fn markdown() -> String {
         Status::Refused(why) => Some(why),
         _ => None,
     });
-    text.truncate(text.trim_end().len());
-    text.push('\n');
     text
+}
+
+/// The beginning of a part that readers unfold: the page stays one page.
+fn folded(title: &str) -> String {
+    format!("<details><summary>{title}</summary>\n\n")
 }
 
 fn supported(section: &Section) -> impl Iterator<Item = &Flag> {
@@ -77,11 +81,11 @@ fn others(text: &mut String, title: &str, reason: impl Fn(Status) -> Option<&'st
             None => by_reason.push((reason, vec![key])),
         }
     }
-    let _ = write!(text, "**{title}**\n\n| flags | |\n|---|---|\n");
+    let _ = write!(text, "{}| flags | |\n|---|---|\n", folded(title));
     for (reason, keys) in by_reason {
         let _ = writeln!(text, "| {} | {reason} |", keys.join(", "));
     }
-    text.push('\n');
+    text.push_str("\n</details>\n");
 }
 
 fn value(kind: Kind) -> String {

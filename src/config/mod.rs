@@ -95,3 +95,6 @@ impl Config {
 pub fn address_flag(entry_point: &str) -> String {
     format!("--entryPoints.{entry_point}.address")
 }
+
+#[cfg(test)]
+mod tests;

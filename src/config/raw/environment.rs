@@ -75,7 +75,9 @@ fn is_service_link(parts: &[&str]) -> bool {
 mod tests {
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> Result<(Vec<(String, String)>, Vec<Warning>), Error> {
+    type Read = (Vec<(String, String)>, Vec<Warning>);
+
+    fn read(variables: &[(&str, &str)]) -> Result<Read, Error> {
         let variables: Vec<_> = variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         let mut warnings = Vec::new();
         let typed = super::read(&variables, &mut warnings)?;

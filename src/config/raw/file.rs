@@ -68,7 +68,9 @@ fn parse(path: &Path, text: &str) -> Result<Value, Error> {
     } else if text.lines().all(|line| line.trim_start().is_empty() || line.trim_start().starts_with('#')) {
         Value::Null
     } else {
-        serde_saphyr::from_str(text).map_err(|error| syntax(error.to_string()))?
+        // A namespace may be called `y` or `on`: only `true` and `false` are booleans, as in YAML 1.2.
+        let options = serde_saphyr::options! { strict_booleans: true };
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| syntax(error.to_string()))?
     };
     match root {
         Value::Object(_) | Value::Null => Ok(root),

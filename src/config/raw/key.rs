@@ -94,7 +94,8 @@ fn left_out(pattern: &[&str], typed: &[&str]) -> Option<usize> {
     let mut rest = pattern.iter();
     let are_there = typed.iter().all(|typed| rest.any(|part| is_name(part) || part.eq_ignore_ascii_case(typed)));
     let parts = pattern.len().checked_sub(typed.len())?;
-    (are_there && rest.next().is_none() && parts <= 2).then_some(parts)
+    let ends_alike = pattern.last().is_some_and(|last| !is_name(last)) && rest.next().is_none();
+    (are_there && ends_alike && parts <= 2).then_some(parts)
 }
 
 /// Puts the user's names where the pattern leaves them to the user.

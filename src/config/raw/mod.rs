@@ -125,10 +125,13 @@ impl Settings {
     /// One warning for each thing that is missing, however many keys ask for it.
     fn warn(&self, warnings: &mut Vec<Warning>) {
         let mut asked: BTreeMap<&str, (&str, usize)> = BTreeMap::new();
-        for setting in self.values.values() {
+        for (path, setting) in &self.values {
             let Status::NotYet(consequence) = setting.flag.status else { continue };
             let is_off = boolean(&setting.value) == Some(false) && setting.flag.kind != Kind::Family;
-            let family_is_off = setting.flag.kind == Kind::Family && !self.is_on(setting.flag.key);
+            let family_is_off = setting.flag.kind == Kind::Family && {
+                let parts = setting.flag.segments().len();
+                !self.is_on(&path.split('.').take(parts).collect::<Vec<_>>().join("."))
+            };
             if is_off || family_is_off || setting.value == setting.flag.default {
                 continue;
             }

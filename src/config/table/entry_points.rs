@@ -10,7 +10,7 @@ const ACME: &str = "certificates are not requested by adit; it serves those in T
 const ALWAYS_REFUSED: &str = "paths with %00 are refused whatever it says";
 
 pub(super) const FLAGS: &[Flag] = &[
-    flag("entryPoints._name_", Group, "", "An entry point of this name."),
+    flag("entryPoints._name_", Group, "", "An entry point of this name.").without_effect("its address makes it one"),
     flag(
         "entryPoints._name_.address",
         Text,
