@@ -28,6 +28,9 @@ use crate::route::{CertificateFacts, UpstreamId};
 use crate::telemetry::meters::Meters;
 use model::Model;
 
+/// Asks the proxy how the endpoints of an upstream do.
+pub type HealthOf = Box<dyn Fn(&UpstreamId) -> Vec<EndpointHealth> + Send + Sync>;
+
 /// What the admin port tells of.
 pub struct AdminSources {
     /// What is configured.
@@ -39,7 +42,7 @@ pub struct AdminSources {
     /// Whether it is ready, asked at every probe.
     pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
     /// How the endpoints of an upstream do.
-    pub health_of: Box<dyn Fn(&UpstreamId) -> Vec<EndpointHealth> + Send + Sync>,
+    pub health_of: HealthOf,
     /// The certificates that are served now, the default one included.
     pub certificates: Box<dyn Fn() -> Vec<CertificateFacts> + Send + Sync>,
 }

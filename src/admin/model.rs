@@ -61,6 +61,11 @@ impl Model {
         self.tables().services.values()
     }
 
+    /// Whether an upstream has no endpoints at all.
+    pub(super) fn is_empty(&self, id: &UpstreamId) -> bool {
+        self.view.endpoints.get(id).is_none_or(|set| set.endpoints.is_empty())
+    }
+
     fn tables(&self) -> &Tables {
         self.tables.get_or_init(|| {
             let mut tables = Tables { routers: BTreeMap::new(), services: BTreeMap::new() };

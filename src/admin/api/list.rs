@@ -11,6 +11,8 @@ use crate::admin::reply;
 
 /// Traefik's header: the number of the next page, 1 when there is none.
 const NEXT_PAGE: HeaderName = HeaderName::from_static("x-next-page");
+/// How many rows there are on all pages.
+const TOTAL: HeaderName = HeaderName::from_static("x-total-count");
 /// Traefik's default.
 const PER_PAGE: usize = 100;
 
@@ -22,6 +24,10 @@ pub(super) trait Row {
     fn status(&self) -> &str;
     /// Whether any of its texts contains `text`, which is lower-case.
     fn contains(&self, text: &str) -> bool;
+    /// Whether it belongs to adit's own pages.
+    fn is_own(&self) -> bool {
+        false
+    }
     /// Whether it uses this service; rows without services do not.
     fn uses_service(&self, _: &str) -> bool {
         false
@@ -62,11 +68,13 @@ pub(super) fn list<R: Row>(mut rows: Vec<R>, query: &Query) -> Response<Bytes> {
     let values: Vec<_> = rows.get(from..to).unwrap_or_default().iter().map(|(_, row)| row.json()).collect();
     let mut answer = reply::json(StatusCode::OK, &values);
     answer.headers_mut().insert(NEXT_PAGE, HeaderValue::from(next));
+    answer.headers_mut().insert(TOTAL, HeaderValue::from(rows.len()));
     answer
 }
 
 fn keeps(query: &Query, row: &impl Row) -> bool {
     (query.status.is_empty() || row.status().eq_ignore_ascii_case(&query.status))
+        && !(query.hide_own && row.is_own())
         && (query.search.is_empty() || row.contains(&query.search))
         && (query.service_name.is_empty() || row.uses_service(&query.service_name))
         && (query.middleware_name.is_empty() || row.uses_middleware(&query.middleware_name))

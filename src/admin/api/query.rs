@@ -9,6 +9,8 @@ pub(super) struct Query {
     pub(super) middleware_name: String,
     pub(super) sort_by: String,
     pub(super) descending: bool,
+    /// Leave out adit's own pages (`own=false`), which Traefik has no word for.
+    pub(super) hide_own: bool,
     pub(super) page: Option<String>,
     pub(super) per_page: Option<String>,
 }
@@ -26,6 +28,7 @@ impl Query {
                 "middlewareName" => query.middleware_name = value,
                 "sortBy" => query.sort_by = value,
                 "direction" => query.descending = value == "desc",
+                "own" => query.hide_own = value == "false",
                 "page" => query.page = Some(value),
                 "per_page" => query.per_page = Some(value),
                 _ => {}

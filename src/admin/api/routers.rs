@@ -21,8 +21,11 @@ pub(super) struct RouterRow {
     tls: bool,
     observability: Observability,
     middlewares: Vec<String>,
+    /// It belongs to adit's own pages.
+    own: bool,
+    status: &'static str,
     /// Why it answers 503.
-    error: Option<String>,
+    error: Option<&'static str>,
     /// The Ingress's namespace and name, the Service and its port.
     ingress: Option<[String; 4]>,
 }
@@ -46,6 +49,7 @@ fn of_table(scene: Scene<'_>, router: &Router) -> RouterRow {
         RouterAction::Forward(upstream) => (upstream.id.service.to_string(), upstream.id.port.to_string()),
         _ => Default::default(),
     };
+    let (status, error) = state(scene, router);
     RouterRow {
         name: origin.name.clone(),
         rule: origin.rule.clone(),
@@ -58,12 +62,22 @@ fn of_table(scene: Scene<'_>, router: &Router) -> RouterRow {
             RouterAction::Redirect(_) => vec![redirect_name(&origin.name)],
             _ => Vec::new(),
         },
-        error: match router.action {
-            RouterAction::Refuse(reason) => Some(explain(reason).to_owned()),
-            _ => None,
-        },
+        own: matches!(router.action, RouterAction::Internal),
+        status,
+        error,
         ingress: (!origin.ingress.is_empty())
             .then(|| [origin.namespace.to_string(), origin.ingress.to_string(), kubernetes_service, port]),
+    }
+}
+
+/// A router that is refused is disabled; one whose service has no endpoints at this moment deserves a look.
+fn state(scene: Scene<'_>, router: &Router) -> (&'static str, Option<&'static str>) {
+    match &router.action {
+        RouterAction::Refuse(reason) => ("disabled", Some(explain(*reason))),
+        RouterAction::Forward(upstream) if scene.model.is_empty(&upstream.id) => {
+            ("warning", Some("the service has no endpoints"))
+        }
+        _ => ("enabled", None),
     }
 }
 
@@ -98,6 +112,8 @@ fn own(listeners: &[AdminListener], base: &str) -> Vec<RouterRow> {
             "dashboard@internal" => DASHBOARD_MIDDLEWARES.map(|(name, ..)| name.to_owned()).to_vec(),
             _ => Vec::new(),
         },
+        own: true,
+        status: "enabled",
         error: None,
         ingress: None,
     });
@@ -118,7 +134,11 @@ impl Row for RouterRow {
     }
 
     fn status(&self) -> &str {
-        if self.error.is_some() { "disabled" } else { "enabled" }
+        self.status
+    }
+
+    fn is_own(&self) -> bool {
+        self.own
     }
 
     fn contains(&self, text: &str) -> bool {

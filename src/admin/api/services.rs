@@ -66,7 +66,15 @@ impl Row for ServiceRow<'_> {
 
     /// A service that nothing serves is worth a look; whether it is an error, only its owner knows.
     fn status(&self) -> &str {
-        if self.service.is_some() && self.size() == 0 { "warning" } else { "enabled" }
+        if self.service.is_some_and(|service| self.scene.model.is_empty(&service.upstream.id)) {
+            "warning"
+        } else {
+            "enabled"
+        }
+    }
+
+    fn is_own(&self) -> bool {
+        self.service.is_none()
     }
 
     fn contains(&self, text: &str) -> bool {

@@ -11,7 +11,8 @@ export async function ask(path) {
   const rows = await response.json();
   tags.set(path, response.headers.get("ETag"));
   if (tags.size > 200) tags.delete(tags.keys().next().value);
-  return { rows, next: Number(response.headers.get("X-Next-Page") ?? 1) };
+  const number = (name, none) => Number(response.headers.get(name) ?? none);
+  return { rows, next: number("X-Next-Page", 1), total: number("X-Total-Count", 0) };
 }
 
 /** Makes the next call give the page whatever it holds. */

@@ -25,7 +25,7 @@ class List {
   async update() {
     const search = this.search;
     const paths = Array.from({ length: this.pages }, (_, page) => {
-      return `${this.path}?per_page=${PER_PAGE}&page=${page + 1}&search=${encodeURIComponent(search)}`;
+      return `${this.path}&per_page=${PER_PAGE}&page=${page + 1}&search=${encodeURIComponent(search)}`;
     });
     const answers = await Promise.all(paths.map((path) => this.page(path)));
     if (search !== this.search) return;
@@ -58,6 +58,7 @@ class List {
     const pages = paths.map((path) => this.cache.get(path)).filter(Boolean);
     const rows = pages.flatMap((page) => page.rows);
     const none = rows.length === 0;
+    if (!search) $(`count-${this.id}`).textContent = (pages[0]?.total ?? 0).toLocaleString("en");
     $(`list-${this.id}`).replaceChildren(...(none && this.empty && !search ? [this.empty()] : rows.map(this.draw)));
     const note = $(`note-${this.id}`);
     note.hidden = !none || Boolean(this.empty);
@@ -67,10 +68,10 @@ class List {
 }
 
 const lists = [
-  new List("problems", "problems", views.problem, views.noProblem),
-  new List("routes", "http/routers", views.route),
-  new List("services", "http/services", views.service),
-  new List("certificates", "certificates", views.certificate),
+  new List("problems", "problems?", views.problem, views.noProblem),
+  new List("routes", "http/routers?sortBy=rule&own=false", views.route),
+  new List("services", "http/services?own=false", views.service),
+  new List("certificates", "certificates?sortBy=notAfter", views.certificate),
 ];
 
 async function overview() {
@@ -81,16 +82,14 @@ async function overview() {
   }
   if (!answer) return;
   const { http, certificates, problems } = answer.rows;
-  count("problems", problems);
-  count("routes", http.routers);
-  count("services", http.services);
-  count("certificates", certificates);
+  color("problems", problems);
+  color("routes", http.routers);
+  color("services", http.services);
+  color("certificates", certificates);
 }
 
-function count(id, { total, warnings, errors }) {
-  const badge = $(`count-${id}`);
-  badge.textContent = total.toLocaleString("en");
-  badge.className = errors ? "bad" : warnings ? "warn" : "";
+function color(id, { warnings, errors }) {
+  $(`count-${id}`).className = errors ? "bad" : warnings ? "warn" : "";
 }
 
 function state(kind, text) {

@@ -33,9 +33,10 @@ export function route(row) {
   const ingress = row.observability?.metadata?.ingress;
   const points = (row.entryPoints ?? []).map((name) => el("span", "tag", name));
   const tls = row.tls ? el("span", "tag good", "TLS") : null;
-  const from = ingress ? `${ingress.namespace}/${ingress.ingressName}` : row.provider;
+  const from = ingress ? `${ingress.namespace}/${ingress.ingressName}` : "configuration";
   const state = row.status === "enabled" ? el("span", "tag good", "serving") : el("span", "tag bad", "503");
-  const service = row.service.endsWith("@internal") || row.provider === "internal" ? el("span", "quiet", row.service) : el("code", "", row.service);
+  const redirects = (row.middlewares ?? []).some((name) => name.startsWith("redirect-"));
+  const service = redirects ? el("span", "quiet", "redirect") : el("code", "", row.service);
   return el(
     "tr", "",
     el("td", "name", el("code", "", row.rule), row.error ? el("div", "sub", row.error.join("; ")) : null),
@@ -56,9 +57,8 @@ export function service(row) {
     cell.dataset.label = label;
     return cell;
   };
-  const strategy = row.loadBalancer ? [row.loadBalancer.strategy, row.loadBalancer.sticky ? "sticky" : null] : ["adit’s own"];
+  const strategy = [row.loadBalancer.strategy, row.loadBalancer.sticky ? "sticky" : null];
   const title = el("td", "name", el("code", "", bare(row.name)), el("div", "sub", strategy.filter(Boolean).join(", ")));
-  if (!row.loadBalancer) return el("tr", "", title, el("td"), number("", ""), number("", ""), number("", ""));
   return el(
     "tr", "", title, el("td", "", endpointList(row.name, endpoints)),
     number("in flight", String(sum((e) => e.inFlight))), number("latency", latency), number("requests", sum((e) => e.requests).toLocaleString("en")),

@@ -42,6 +42,14 @@ fn a_refused_router_is_disabled_and_says_why() {
 }
 
 #[test]
+fn a_router_without_endpoints_is_a_warning() {
+    let world = world();
+    let warned = get_json(&world.admin, "/api/http/routers?status=warning");
+    assert_eq!((&warned[0]["service"], warned.as_array().map(Vec::len)), (&json!("default-empty-8080"), Some(1)));
+    assert_eq!(warned[0]["error"], json!(["the service has no endpoints"]));
+}
+
+#[test]
 fn a_service_shows_its_servers_and_their_health() {
     let world = world();
     assert_eq!(
@@ -98,7 +106,7 @@ fn the_overview_counts_by_state() {
     let world = world();
     let overview = get_json(&world.admin, "/api/overview");
     // Four of the table, and adit's own four.
-    assert_eq!(overview["http"]["routers"], json!({ "total": 8, "warnings": 0, "errors": 1 }));
+    assert_eq!(overview["http"]["routers"], json!({ "total": 8, "warnings": 1, "errors": 1 }));
     assert_eq!(overview["http"]["services"], json!({ "total": 7, "warnings": 1, "errors": 0 }));
     assert_eq!(overview["http"]["middlewares"], json!({ "total": 3, "warnings": 0, "errors": 0 }));
     assert_eq!(overview["tcp"]["routers"], json!({ "total": 0, "warnings": 0, "errors": 0 }));
@@ -199,6 +207,9 @@ fn lists_are_searched_sorted_and_cut_into_pages() {
     assert!(by_priority[0].ends_with("@internal") && by_priority[7] == "default-weather-weather-lvh-me@kubernetes");
     assert_eq!(names("/api/http/routers?serviceName=default-weather-8080@kubernetes").len(), 1);
     assert_eq!(names("/api/http/routers?middlewareName=dashboard_redirect@internal"), ["dashboard@internal"]);
+
+    assert_eq!(names("/api/http/routers?own=false").len(), 4);
+    assert_eq!(get(&world.admin, "/api/http/services?own=false&per_page=1").1["x-total-count"], "2");
 
     let next = |path: &str| {
         let (status, headers, _) = get(&world.admin, path);
