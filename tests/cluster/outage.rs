@@ -1,0 +1,105 @@
+//! The API server dies or hangs: the last table keeps serving, and adit catches up afterwards.
+//!
+//! Breaking it takes more than a KUBECONFIG, so whoever runs the tests says how: `ADIT_CLUSTER_RUN` is a directory with
+//! the processes' ids (`kube-apiserver.pid`, `kube-controller-manager.pid`), and `ADIT_CLUSTER_UP` a command that starts
+//! again what does not run. Without them these tests say so and pass.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::support::client::{expect, get};
+use crate::support::eventually;
+use crate::support::install::{Installation, weather_ingress};
+use crate::support::kubectl::{apply, kubectl, try_kubectl};
+use crate::support::load::Load;
+
+/// How long the API server is away.
+const OUTAGE: Duration = Duration::from_secs(90);
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster"]
+async fn nothing_fails_while_the_api_server_is_dead_and_changes_arrive_when_it_is_back() {
+    let Some(faults) = Faults::available() else { return };
+    survive(async || {
+        faults.signal("KILL", "kube-apiserver");
+        tokio::time::sleep(OUTAGE).await;
+        faults.up();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster"]
+async fn nothing_fails_while_the_api_server_hangs_and_changes_arrive_when_it_goes_on() {
+    let Some(faults) = Faults::available() else { return };
+    survive(async || {
+        faults.signal("STOP", "kube-apiserver");
+        tokio::time::sleep(OUTAGE).await;
+        faults.signal("CONT", "kube-apiserver");
+    })
+    .await;
+}
+
+async fn survive(outage: impl AsyncFnOnce()) {
+    let installation = Installation::new().await;
+    let pod = kubectl("get pods -n adit -l app.kubernetes.io/name=adit -o jsonpath={.items[0].status.podIP}");
+    let load = Load::start(&installation.address, 20, Duration::from_millis(200));
+    outage().await;
+    let ping = get(&pod, 8080, "localhost", "/ping").await.expect("the admin port");
+    assert_eq!(ping.status, StatusCode::OK, "an API server that is away does not end readiness: {ping:?}");
+    eventually("the API server answers", async || try_kubectl("get --raw /readyz")).await;
+
+    apply(
+        "adit-weather",
+        &weather_ingress("adit").replace("weather-api-ingress", "after").replace("weather.lvh.me", "after.lvh.me"),
+    );
+    eventually("a change after the outage is served", async || {
+        expect(&installation.address, 80, "after.lvh.me", "/", StatusCode::OK).await
+    })
+    .await;
+    load.stop_without_failure(1_000).await;
+}
+
+/// Who can be broken, and how that is mended.
+struct Faults {
+    run: PathBuf,
+    up: String,
+}
+
+impl Faults {
+    fn available() -> Option<Self> {
+        let (Ok(run), Ok(up)) = (env::var("ADIT_CLUSTER_RUN"), env::var("ADIT_CLUSTER_UP")) else {
+            eprintln!("skipped: ADIT_CLUSTER_RUN and ADIT_CLUSTER_UP do not say how to break the API server");
+            return None;
+        };
+        Some(Self { run: run.into(), up })
+    }
+
+    fn signal(&self, signal: &str, process: &str) {
+        let file = self.run.join(format!("{process}.pid"));
+        let id = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let done = Command::new("kill").args([&format!("-{signal}"), id.trim()]).status().expect("kill runs");
+        assert!(done.success(), "kill -{signal} {id}");
+    }
+
+    fn up(&self) {
+        let done = Command::new(&self.up).status().expect("the command that mends the cluster runs");
+        assert!(done.success(), "{} {done}", self.up);
+    }
+}
+
+impl Drop for Faults {
+    /// A test that fails in the middle must not leave a broken cluster to the next one.
+    fn drop(&mut self) {
+        let file = self.run.join("kube-apiserver.pid");
+        if let Ok(id) = fs::read_to_string(file) {
+            let _ = Command::new("kill").args(["-CONT", id.trim()]).status();
+        }
+        let _ = Command::new(&self.up).status();
+    }
+}

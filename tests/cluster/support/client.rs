@@ -1,0 +1,200 @@
+//! A small HTTP/1.1 client, in the clear or over TLS, that says why a request failed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+/// No answer takes longer here.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+/// Why nothing came back.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The connection was closed before the request was sent: sending it anew on another one is what any client does.
+    Unsent,
+    /// Anything else.
+    Lost(String),
+}
+
+/// One connection, kept open.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    sender: SendRequest<Empty<Bytes>>,
+    /// The certificate that the server showed, DER; empty in the clear.
+    pub(crate) certificate: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects to `address:port` in the clear.
+    pub(crate) async fn open(address: &str, port: u16) -> Result<Self, String> {
+        let stream = connect(address, port).await?;
+        Self::over(stream, Vec::new()).await
+    }
+
+    /// Connects to `address:port` over TLS with `host` as its name. Any certificate will do; the caller looks at it.
+    pub(crate) async fn open_tls(address: &str, port: u16, host: &str) -> Result<Self, String> {
+        let stream = connect(address, port).await?;
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
+        let stream = timeout(LIMIT, TlsConnector::from(trusting()).connect(name, stream))
+            .await
+            .map_err(|_| "TLS: no answer".to_owned())?
+            .map_err(|error| format!("TLS: {error}"))?;
+        let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let certificate = certificates.first().map(|leaf| leaf.to_vec()).unwrap_or_default();
+        Self::over(stream, certificate).await
+    }
+
+    async fn over(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        certificate: Vec<u8>,
+    ) -> Result<Self, String> {
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+        tokio::spawn(connection);
+        Ok(Self { sender, certificate })
+    }
+
+    /// Sends `GET path` for `host` and reads the whole answer.
+    pub(crate) async fn get(&mut self, host: &str, path: &str) -> Result<Answer, Failure> {
+        let request = Request::get(path).header("host", host).body(Empty::new()).expect("a valid request");
+        let exchange = async {
+            if self.sender.ready().await.is_err() {
+                return Err(Failure::Unsent);
+            }
+            let response =
+                self.sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
+                    Some(_) => Failure::Unsent,
+                    None => Failure::Lost(describe(error.error())),
+                })?;
+            let (head, body) = response.into_parts();
+            let body = body.collect().await.map_err(|error| Failure::Lost(format!("body: {}", describe(&error))))?;
+            let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+            Ok(Answer { status: head.status, headers: head.headers, body })
+        };
+        timeout(LIMIT, exchange).await.unwrap_or_else(|_| Err(Failure::Lost(format!("no answer in {LIMIT:?}"))))
+    }
+}
+
+/// One request on a connection of its own.
+pub(crate) async fn get(address: &str, port: u16, host: &str, path: &str) -> Result<Answer, String> {
+    Connection::open(address, port).await?.get(host, path).await.map_err(|error| format!("{error:?}"))
+}
+
+/// One request over TLS on a connection of its own, and the certificate that was shown.
+pub(crate) async fn get_tls(address: &str, port: u16, host: &str, path: &str) -> Result<(Answer, Vec<u8>), String> {
+    let mut connection = Connection::open_tls(address, port, host).await?;
+    let answer = connection.get(host, path).await.map_err(|error| format!("{error:?}"))?;
+    Ok((answer, connection.certificate))
+}
+
+/// One request that must be answered with `status`.
+pub(crate) async fn expect(
+    address: &str,
+    port: u16,
+    host: &str,
+    path: &str,
+    status: StatusCode,
+) -> Result<Answer, String> {
+    let answer = get(address, port, host, path).await?;
+    if answer.status == status { Ok(answer) } else { Err(format!("{} {}", answer.status, answer.body.trim())) }
+}
+
+async fn connect(address: &str, port: u16) -> Result<TcpStream, String> {
+    let stream = timeout(LIMIT, TcpStream::connect((address, port)))
+        .await
+        .map_err(|_| "connect: no answer".to_owned())?
+        .map_err(|error| format!("connect: {error}"))?;
+    stream.set_nodelay(true).map_err(|error| error.to_string())?;
+    Ok(stream)
+}
+
+/// A hyper error with its causes: its own text does not name them.
+fn describe(error: &hyper::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+fn trusting() -> Arc<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .expect("the provider has its own versions")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anyone(provider)))
+        .with_no_client_auth();
+    Arc::new(config)
+}
+
+/// Trusts any certificate, but still checks that the server holds its key.
+#[derive(Debug)]
+struct Anyone(Arc<rustls::crypto::CryptoProvider>);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,28 @@
+//! What the cluster tests share: kubectl, a client, a load, and waiting for a condition.
+
+pub(crate) mod client;
+pub(crate) mod install;
+pub(crate) mod kubectl;
+pub(crate) mod load;
+
+use std::time::{Duration, Instant};
+
+/// How long anything in a cluster may take to become true.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits until `condition` gives a value, and says what was missing when it never does.
+pub(crate) async fn eventually<T>(what: &str, condition: impl AsyncFnMut() -> Result<T, String>) -> T {
+    within(PATIENCE, what, condition).await
+}
+
+/// As [`eventually`], but sooner.
+pub(crate) async fn within<T>(limit: Duration, what: &str, mut condition: impl AsyncFnMut() -> Result<T, String>) -> T {
+    let start = Instant::now();
+    loop {
+        match condition().await {
+            Ok(value) => return value,
+            Err(missing) if start.elapsed() > limit => panic!("{what}: not within {limit:?}: {missing}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
