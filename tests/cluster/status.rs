@@ -12,7 +12,9 @@ async fn one_of_two_replicas_writes_statuses_and_the_other_takes_over() {
     let before = version("weather-api-ingress");
     let leader = holder().await;
 
-    kubectl(&format!("delete pod -n adit {leader} --wait=false"));
+    // Holders are named by their pod and process.
+    let (pod, _) = leader.rsplit_once('-').expect("a pod's name and a process id");
+    kubectl(&format!("delete pod -n adit {pod} --wait=false"));
     eventually("another replica leads", async || {
         let now = holder().await;
         if now == leader { Err(format!("still {now}")) } else { Ok(()) }
@@ -36,7 +38,7 @@ fn version(ingress: &str) -> String {
     kubectl(&format!("get ingress -n adit-weather {ingress} -o jsonpath={{.metadata.resourceVersion}}"))
 }
 
-/// The pod that holds the Lease.
+/// Who holds the Lease.
 async fn holder() -> String {
     eventually("somebody holds the Lease", async || {
         let holder = try_kubectl("get lease -n adit adit-leader -o jsonpath={.spec.holderIdentity}")?;
