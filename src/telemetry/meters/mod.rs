@@ -8,7 +8,8 @@ mod process;
 mod series;
 mod traffic;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -59,9 +60,9 @@ pub struct Meters {
 /// The series that exist, by name.
 #[derive(Debug, Default)]
 struct Kept {
-    entry_points: BTreeMap<String, Arc<Series>>,
-    services: BTreeMap<String, Arc<Series>>,
-    routers: BTreeMap<(String, String), Arc<Series>>,
+    entry_points: HashMap<Arc<str>, Arc<Series>>,
+    services: HashMap<Arc<str>, Arc<Series>>,
+    routers: HashMap<(Arc<str>, Arc<str>), Arc<Series>>,
     connections: BTreeMap<String, Arc<OpenConnections>>,
     certificates: Vec<CertificateMeter>,
     servers: Vec<ServerMeter>,
@@ -131,7 +132,7 @@ impl Meters {
         if !self.settings.entry_points {
             return self.off.clone();
         }
-        self.with(|kept| self.hold(&mut kept.entry_points, name.to_owned()))
+        self.with(|kept| self.hold(&mut kept.entry_points, name.into()))
     }
 
     /// The series of a service, by its qualified name.
@@ -139,7 +140,7 @@ impl Meters {
         if !self.settings.services {
             return self.off.clone();
         }
-        self.with(|kept| self.hold(&mut kept.services, name.to_owned()))
+        self.with(|kept| self.hold(&mut kept.services, name.into()))
     }
 
     /// The series of a router and the service that it forwards to, by their qualified names.
@@ -147,7 +148,7 @@ impl Meters {
         if !self.settings.routers {
             return self.off.clone();
         }
-        self.with(|kept| self.hold(&mut kept.routers, (router.to_owned(), service.to_owned())))
+        self.with(|kept| self.hold(&mut kept.routers, (router.into(), service.into())))
     }
 
     /// The count of open connections of the entry point `name`.
@@ -186,7 +187,7 @@ impl Meters {
         let mut page = Page::default();
         page.number(c::CONFIG_RELOADS, &[], self.reloads.load(Relaxed) as f64);
         page.number(c::CONFIG_LAST_RELOAD, &[], self.last_reload.load(Relaxed) as f64);
-        self.with(|kept| {
+        let (entry_points, services, routers) = self.with(|kept| {
             for (name, open) in &kept.connections {
                 page.number(c::OPEN_CONNECTIONS, &[name, "TCP"], open.0.load(Relaxed) as f64);
             }
@@ -197,25 +198,25 @@ impl Meters {
             for server in &kept.servers {
                 page.number(c::SERVICE_SERVER_UP, &[&server.service, &server.url], f64::from(u8::from(server.up)));
             }
-            for (name, series) in &kept.entry_points {
-                traffic::entry_point(&mut page, &self.settings.buckets, name, series);
-            }
-            for (name, series) in &kept.services {
-                traffic::service(&mut page, &self.settings.buckets, name, series);
-            }
-            for ((router, service), series) in &kept.routers {
-                traffic::router(&mut page, &self.settings.buckets, router, service, series);
-            }
-            retire(&mut kept.entry_points);
-            retire(&mut kept.services);
-            retire(&mut kept.routers);
+            (taken(&mut kept.entry_points), taken(&mut kept.services), taken(&mut kept.routers))
         });
+        // Outside the lock: a table that is being compiled does not wait for a page of megabytes.
+        let bounds = &self.settings.buckets;
+        for (name, series) in entry_points {
+            traffic::entry_point(&mut page, bounds, &name, &series);
+        }
+        for (name, series) in services {
+            traffic::service(&mut page, bounds, &name, &series);
+        }
+        for ((router, service), series) in routers {
+            traffic::router(&mut page, bounds, &router, &service, &series);
+        }
         self.own.write(&mut page);
         process::write(&mut page);
         page.render()
     }
 
-    fn hold<K: Ord>(&self, series: &mut BTreeMap<K, Arc<Series>>, name: K) -> Arc<Series> {
+    fn hold<K: Hash + Eq>(&self, series: &mut HashMap<K, Arc<Series>>, name: K) -> Arc<Series> {
         series.entry(name).or_insert_with(|| Arc::new(Series::new(self.settings.workers, &self.bounds_ns))).clone()
     }
 
@@ -224,9 +225,12 @@ impl Meters {
     }
 }
 
-/// Forgets, after they were written, those that nobody holds any more: the last counts of a removed router are read once.
-fn retire<K: Ord>(series: &mut BTreeMap<K, Arc<Series>>) {
-    series.retain(|_, series| Arc::strong_count(series) > 1);
+/// All of them, by name. Those that nobody holds any more are forgotten: this scrape is the last to see them.
+fn taken<K: Hash + Ord + Clone>(series: &mut HashMap<K, Arc<Series>>) -> BTreeMap<K, Arc<Series>> {
+    let all = series.iter().map(|(name, series)| (name.clone(), series.clone())).collect();
+    // One holder is the map itself, the other is the copy just made.
+    series.retain(|_, series| Arc::strong_count(series) > 2);
+    all
 }
 
 #[cfg(test)]
