@@ -19,12 +19,13 @@ pub use docs::{help, markdown};
 pub use error::{Error, Warning};
 pub use raw::Files;
 pub use settings::{
-    AccessFields, AccessFilters, AccessFormat, AccessLog, AdminListener, Api, Cluster, EntryPointRedirect, FieldMode,
-    FieldModes, Ingress, InternalRoute, Log, LogFormat, LogLevel, Metrics, ObjectName, Pages, Ping, Prometheus,
-    ServersTransport, Source, StatusFrom, Token,
+    AccessLog, AdminListener, Api, Cluster, EntryPointRedirect, Ingress, InternalRoute, Metrics, Pages, Ping,
+    Prometheus, ServersTransport, Source, StatusFrom, Token,
 };
 
+use crate::objects::ObjectKey;
 use crate::route::{Internal, Listener, ListenerSet};
+use crate::telemetry::logs::LogSettings;
 
 /// Everything that was configured.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,13 +53,13 @@ pub struct Config {
     /// `metrics`.
     pub metrics: Metrics,
     /// `log`.
-    pub log: Log,
+    pub log: LogSettings,
     /// `accessLog`; `None` when it is off.
     pub access_log: Option<AccessLog>,
     /// `serversTransport`.
     pub transport: ServersTransport,
     /// `tls.defaultCertificate`: the Secret with the certificate for hosts that have none of their own.
-    pub default_certificate: Option<ObjectName>,
+    pub default_certificate: Option<ObjectKey>,
     /// `workers`; `None` is as many as the CPU quota allows.
     pub workers: Option<std::num::NonZeroUsize>,
     /// adit runs in a pod.

@@ -1,14 +1,14 @@
 //! The parts of a [`super::Config`], with the flags they come from. Defaults are Traefik's unless their comment says why not.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::objects::ObjectKey;
 use crate::route::{Internal, Redirect};
+use crate::telemetry::access::AccessSettings;
 
 /// A redirect of a whole entry point (`http.redirections.entryPoint`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,8 +86,8 @@ pub struct Cluster {
     pub namespaces: Vec<String>,
     /// `labelSelector`, for Ingresses only; empty selects all.
     pub label_selector: String,
-    /// IngressClasses and Nodes are watched (not `disableClusterScopeResources`).
-    pub cluster_scope: bool,
+    /// Nodes are watched (not `disableClusterScopeResources`).
+    pub nodes: bool,
 }
 
 impl Default for Cluster {
@@ -98,7 +98,7 @@ impl Default for Cluster {
             certificate_authority: None,
             namespaces: Vec::new(),
             label_selector: String::new(),
-            cluster_scope: true,
+            nodes: true,
         }
     }
 }
@@ -118,6 +118,9 @@ impl fmt::Debug for Token {
 pub struct Ingress {
     /// `ingressClass`; `None` takes every class of ours.
     pub class: Option<Arc<str>>,
+    /// IngressClasses are looked up (neither `disableIngressClassLookup` nor `disableClusterScopeResources`); else
+    /// `ingressClassName` is matched by name.
+    pub class_lookup: bool,
     /// `allowExternalNameServices`.
     pub allow_external_name: bool,
     /// `nativeLBByDefault`: Services are reached by their cluster address unless they say otherwise.
@@ -133,6 +136,7 @@ impl Default for Ingress {
     fn default() -> Self {
         Self {
             class: None,
+            class_lookup: true,
             allow_external_name: false,
             native_lb: false,
             strict_prefix: true,
@@ -155,27 +159,9 @@ pub enum StatusFrom {
         hostname: Option<String>,
     },
     /// `ingressEndpoint.publishedService`: copied from this Service.
-    Service(ObjectName),
+    Service(ObjectKey),
     /// `reportNodeInternalIPs`.
     NodeInternalIps,
-}
-
-/// The name of a namespaced object, typed `namespace/name`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ObjectName {
-    /// Its namespace.
-    pub namespace: Arc<str>,
-    /// Its name.
-    pub name: Arc<str>,
-}
-
-impl ObjectName {
-    /// Parses `namespace/name`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (namespace, name) = text.split_once('/')?;
-        let both = !namespace.is_empty() && !name.is_empty() && !name.contains('/');
-        both.then(|| Self { namespace: namespace.into(), name: name.into() })
-    }
 }
 
 /// `api`. Which listener has it is in [`AdminListener::pages`].
@@ -228,136 +214,13 @@ impl Default for Prometheus {
     }
 }
 
-/// `log`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Log {
-    /// `log.level`.
-    pub level: LogLevel,
-    /// `log.format`.
-    pub format: LogFormat,
-    /// `log.noColor`.
-    pub no_color: bool,
-    /// `log.filePath`; `None` is standard output.
-    pub file: Option<PathBuf>,
-}
-
-/// Traefik's levels. FATAL and PANIC log what ends the process, which adit logs as an error.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// TRACE.
-    Trace,
-    /// DEBUG.
-    Debug,
-    /// INFO. Traefik's default is ERROR, which hides what a new installation needs to see.
-    #[default]
-    Info,
-    /// WARN.
-    Warn,
-    /// ERROR.
-    Error,
-    /// FATAL.
-    Fatal,
-    /// PANIC.
-    Panic,
-}
-
-/// How the process log is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One line of text for people.
-    #[default]
-    Common,
-    /// One JSON object per line.
-    Json,
-}
-
 /// `accessLog`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessLog {
-    /// `format`.
-    pub format: AccessFormat,
-    /// `filePath`; `None` is standard output.
-    pub file: Option<PathBuf>,
-    /// `bufferingSize`, in lines. Zero is Traefik's word for unbuffered; adit always writes off the request path, so
-    /// that zero means a buffer of adit's choice.
-    pub buffering_size: usize,
+    /// What is logged of which requests, where and how.
+    pub settings: AccessSettings,
     /// `addInternals`: log requests to adit's own pages too.
     pub add_internals: bool,
-    /// `filters`.
-    pub filters: AccessFilters,
-    /// `fields`.
-    pub fields: AccessFields,
-}
-
-/// How the access log is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AccessFormat {
-    /// Traefik's: the common log format with request count, router, server and duration.
-    #[default]
-    Common,
-    /// The common log format.
-    GenericClf,
-    /// One JSON object per line.
-    Json,
-}
-
-/// `accessLog.filters`: a request is logged when any of them says so, or when there are none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AccessFilters {
-    /// `statusCodes`: `200`, `300-302`.
-    pub status_codes: Vec<RangeInclusive<u16>>,
-    /// `retryAttempts`: at least one retry.
-    pub retry_attempts: bool,
-    /// `minDuration`: it took at least this long; zero is no filter.
-    pub min_duration: Duration,
-}
-
-/// `accessLog.fields`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessFields {
-    /// `defaultMode` and `names`, by Traefik's field names.
-    pub fields: FieldModes,
-    /// `headers.defaultMode` and `headers.names`.
-    pub headers: FieldModes,
-    /// `queryParameters.defaultMode`: keep, drop or redact the query string.
-    pub query: FieldMode,
-}
-
-impl Default for AccessFields {
-    fn default() -> Self {
-        Self {
-            fields: FieldModes { default: FieldMode::Keep, names: BTreeMap::new() },
-            headers: FieldModes { default: FieldMode::Drop, names: BTreeMap::new() },
-            query: FieldMode::Keep,
-        }
-    }
-}
-
-/// A mode for each name, and one for the others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldModes {
-    /// For names that are not listed.
-    pub default: FieldMode,
-    /// By name in lower case.
-    pub names: BTreeMap<String, FieldMode>,
-}
-
-impl FieldModes {
-    /// The mode of `name`, in any case.
-    pub fn of(&self, name: &str) -> FieldMode {
-        self.names.get(&name.to_ascii_lowercase()).copied().unwrap_or(self.default)
-    }
-}
-
-/// What becomes of a field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FieldMode {
-    /// It is written.
-    Keep,
-    /// It is left out.
-    Drop,
-    /// Its value is replaced by `REDACTED`.
-    Redact,
 }
 
 /// `serversTransport`: how endpoints are connected to.

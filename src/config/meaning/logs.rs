@@ -3,30 +3,29 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+use crate::config::AccessLog;
 use crate::config::error::Error;
 use crate::config::raw::{Setting, Settings};
 use crate::config::scope::{Scope, bad};
-use crate::config::{
-    AccessFields, AccessFilters, AccessFormat, AccessLog, FieldMode, FieldModes, Log, LogFormat, LogLevel,
-};
+use crate::telemetry::access::{AccessFormat, AccessSettings, Filters, Mode, Modes};
+use crate::telemetry::logs::{Format, Level, LogSettings};
 
-const MODES: [(&str, FieldMode); 3] =
-    [("keep", FieldMode::Keep), ("drop", FieldMode::Drop), ("redact", FieldMode::Redact)];
+const MODES: [(&str, Mode); 3] = [("keep", Mode::Keep), ("drop", Mode::Drop), ("redact", Mode::Redact)];
 
-pub(super) fn log(settings: &Settings) -> Result<Log, Error> {
+pub(super) fn log(settings: &Settings) -> Result<LogSettings, Error> {
     let scope = Scope::new(settings, "log.");
-    let mut log = Log { file: scope.path("filePath"), ..Log::default() };
+    let mut log = LogSettings { file_path: scope.path("filePath"), ..LogSettings::default() };
     let levels = [
-        ("TRACE", LogLevel::Trace),
-        ("DEBUG", LogLevel::Debug),
-        ("INFO", LogLevel::Info),
-        ("WARN", LogLevel::Warn),
-        ("ERROR", LogLevel::Error),
-        ("FATAL", LogLevel::Fatal),
-        ("PANIC", LogLevel::Panic),
+        ("TRACE", Level::Trace),
+        ("DEBUG", Level::Debug),
+        ("INFO", Level::Info),
+        ("WARN", Level::Warn),
+        ("ERROR", Level::Error),
+        ("FATAL", Level::Fatal),
+        ("PANIC", Level::Panic),
     ];
     scope.choice("level", &levels, &mut log.level)?;
-    scope.choice("format", &[("common", LogFormat::Common), ("json", LogFormat::Json)], &mut log.format)?;
+    scope.choice("format", &[("common", Format::Common), ("json", Format::Json)], &mut log.format)?;
     scope.boolean("noColor", &mut log.no_color)?;
     Ok(log)
 }
@@ -36,19 +35,21 @@ pub(super) fn access(settings: &Settings) -> Result<Option<AccessLog>, Error> {
         return Ok(None);
     }
     let scope = Scope::new(settings, "accessLog.");
-    let mut log = AccessLog { file: scope.path("filePath"), ..AccessLog::default() };
+    let mut access = AccessSettings { file: scope.path("filePath"), ..AccessSettings::traefik() };
     let formats =
         [("common", AccessFormat::Common), ("genericCLF", AccessFormat::GenericClf), ("json", AccessFormat::Json)];
-    scope.choice("format", &formats, &mut log.format)?;
-    scope.number("bufferingSize", 0, &mut log.buffering_size)?;
+    scope.choice("format", &formats, &mut access.format)?;
+    access.filters = filters(scope)?;
+    modes(settings, scope, "fields", &mut access.fields)?;
+    modes(settings, scope, "fields.headers", &mut access.headers)?;
+    scope.choice("fields.queryParameters.defaultMode", &MODES, &mut access.query)?;
+    let mut log = AccessLog { settings: access, add_internals: false };
     scope.boolean("addInternals", &mut log.add_internals)?;
-    log.filters = filters(scope)?;
-    log.fields = fields(settings, scope)?;
     Ok(Some(log))
 }
 
-fn filters(scope: Scope<'_>) -> Result<AccessFilters, Error> {
-    let mut filters = AccessFilters::default();
+fn filters(scope: Scope<'_>) -> Result<Filters, Error> {
+    let mut filters = Filters::default();
     scope.boolean("filters.retryAttempts", &mut filters.retry_attempts)?;
     scope.duration("filters.minDuration", &mut filters.min_duration)?;
     if let Some(setting) = scope.get("filters.statusCodes") {
@@ -66,28 +67,15 @@ fn statuses(text: &str) -> Option<RangeInclusive<u16>> {
     (100 <= first && first <= last && last <= 599).then_some(first..=last)
 }
 
-fn fields(settings: &Settings, scope: Scope<'_>) -> Result<AccessFields, Error> {
-    let mut fields = AccessFields::default();
-    modes(settings, scope, "fields.defaultMode", "accessLog.fields.names._name_", &mut fields.fields)?;
-    modes(settings, scope, "fields.headers.defaultMode", "accessLog.fields.headers.names._name_", &mut fields.headers)?;
-    scope.choice("fields.queryParameters.defaultMode", &MODES, &mut fields.query)?;
-    Ok(fields)
-}
-
-fn modes(
-    settings: &Settings,
-    scope: Scope<'_>,
-    default: &str,
-    names: &str,
-    target: &mut FieldModes,
-) -> Result<(), Error> {
-    scope.choice(default, &MODES, &mut target.default)?;
-    let named = settings.iter().filter(|(_, setting)| setting.flag.key == names);
+fn modes(settings: &Settings, scope: Scope<'_>, group: &str, target: &mut Modes) -> Result<(), Error> {
+    scope.choice(&format!("{group}.defaultMode"), &MODES, &mut target.default)?;
+    let key = format!("accessLog.{group}.names._name_");
+    let named = settings.iter().filter(|(_, setting)| setting.flag.key == key);
     target.names = named.map(|(_, setting)| mode(setting)).collect::<Result<BTreeMap<_, _>, Error>>()?;
     Ok(())
 }
 
-fn mode(setting: &Setting) -> Result<(String, FieldMode), Error> {
+fn mode(setting: &Setting) -> Result<(String, Mode), Error> {
     let mode = MODES.iter().find(|(word, _)| word.eq_ignore_ascii_case(setting.value.trim()));
     let mode = mode.map(|(_, mode)| *mode).ok_or_else(|| bad(setting, "one of keep, drop, redact"))?;
     Ok((setting.name.as_deref().unwrap_or_default().to_ascii_lowercase(), mode))

@@ -10,7 +10,8 @@ mod transport;
 use super::error::{Error, Warning};
 use super::raw::{Files, Settings};
 use super::scope::{Scope, bad};
-use super::{Config, ObjectName, Source};
+use super::{Config, Source};
+use crate::objects::ObjectKey;
 
 /// The meaning of these settings.
 pub(super) fn of(
@@ -58,7 +59,7 @@ pub(super) fn of(
 }
 
 /// `namespace/name`, if it is given.
-fn object(scope: Scope<'_>, key: &str) -> Result<Option<ObjectName>, Error> {
+fn object(scope: Scope<'_>, key: &str) -> Result<Option<ObjectKey>, Error> {
     let (Some(text), Some(setting)) = (scope.text(key), scope.get(key)) else { return Ok(None) };
-    ObjectName::parse(text).map(Some).ok_or_else(|| bad(setting, "namespace/name"))
+    ObjectKey::parse(text).map(Some).ok_or_else(|| bad(setting, "namespace/name"))
 }

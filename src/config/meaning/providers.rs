@@ -17,9 +17,6 @@ pub(super) fn source(settings: &Settings) -> Result<Source, Error> {
         return Ok(Source::None);
     }
     let scope = Scope::new(settings, "providers.kubernetesIngress.");
-    let (mut without_classes, mut without_cluster_scope) = (false, false);
-    scope.boolean("disableIngressClassLookup", &mut without_classes)?;
-    scope.boolean("disableClusterScopeResources", &mut without_cluster_scope)?;
     let endpoint = scope.text("endpoint").map(str::to_owned);
     if let (Some(url), Some(setting)) = (&endpoint, scope.get("endpoint")) {
         let is_http = url.parse::<http::Uri>().is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
@@ -33,18 +30,29 @@ pub(super) fn source(settings: &Settings) -> Result<Source, Error> {
         certificate_authority: scope.path("certAuthFilePath"),
         namespaces: scope.list("namespaces"),
         label_selector: scope.text("labelSelector").unwrap_or_default().to_owned(),
-        cluster_scope: !(without_classes || without_cluster_scope),
+        nodes: !without_cluster_scope(scope)?,
     }))
 }
 
 pub(super) fn ingress(settings: &Settings) -> Result<Ingress, Error> {
     let scope = Scope::new(settings, "providers.kubernetesIngress.");
     let mut ingress = Ingress { class: scope.text("ingressClass").map(Into::into), ..Ingress::default() };
+    let mut without_classes = without_cluster_scope(scope)?;
+    if !without_classes {
+        scope.boolean("disableIngressClassLookup", &mut without_classes)?;
+    }
+    ingress.class_lookup = !without_classes;
     scope.boolean("allowExternalNameServices", &mut ingress.allow_external_name)?;
     scope.boolean("nativeLBByDefault", &mut ingress.native_lb)?;
     scope.boolean("strictPrefixMatching", &mut ingress.strict_prefix)?;
     ingress.status = status(scope)?;
     Ok(ingress)
+}
+
+fn without_cluster_scope(scope: Scope<'_>) -> Result<bool, Error> {
+    let mut without = false;
+    scope.boolean("disableClusterScopeResources", &mut without)?;
+    Ok(without)
 }
 
 fn status(scope: Scope<'_>) -> Result<StatusFrom, Error> {

@@ -84,7 +84,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "providers.kubernetesIngress.disableIngressClassLookup",
         Bool,
         "false",
-        "The old name of disableClusterScopeResources.",
+        "Match `ingressClassName` by name, without a look at IngressClasses.",
     ),
     flag(
         "providers.kubernetesIngress.disableClusterScopeResources",

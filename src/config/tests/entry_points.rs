@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::route::{Redirect, UnderscoreHeaders};
+use crate::telemetry::logs::Level;
 
 /// The arguments of Traefik's classic installation.
 const CLASSIC: &str = "
@@ -42,7 +43,7 @@ fn the_classic_arguments_are_web_on_80_and_the_api_on_8080() {
     let [admin] = &config.admin_listeners[..] else { panic!("{:?}", config.admin_listeners) };
     assert_eq!((&*admin.name, &*admin.address), ("traefik", ":8080"));
     assert_eq!(admin.pages, Pages { api: true, dashboard: true, ping: false, metrics: false });
-    assert_eq!(config.log.level, LogLevel::Debug);
+    assert_eq!(config.log.level, Level::Debug);
     assert!(matches!(config.source, Source::Cluster(_)));
     assert_eq!(config.ingress.status, StatusFrom::Nothing);
 }
@@ -62,7 +63,7 @@ fn the_charts_arguments_keep_routes_off_the_entry_point_for_metrics() {
     assert_eq!(traefik.pages, Pages { ping: true, ..Pages::default() });
     assert_eq!((&*metrics.name, &*metrics.address), ("metrics", ":9100"));
     assert_eq!(metrics.pages, Pages { metrics: true, ..Pages::default() });
-    let service = ObjectName::parse("default/traefik").expect("a name");
+    let service = ObjectKey::parse("default/traefik").expect("a name");
     assert_eq!(config.ingress.status, StatusFrom::Service(service));
 }
 

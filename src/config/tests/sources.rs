@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
+use crate::telemetry::access::{AccessFormat, Mode};
+use crate::telemetry::logs::{Format, Level};
 
 fn layered(arguments: &[&str], variables: &[(&str, &str)], file: &str) -> Config {
     let variables: Vec<_> = variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -20,8 +22,8 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     let file = "{log: {level: ERROR, format: json, noColor: true}, entryPoints: {web: {address: ':1'}}}";
     let variables = [("TRAEFIK_LOG_LEVEL", "WARN"), ("TRAEFIK_LOG_FORMAT", "common")];
     let config = layered(&["--log.level=DEBUG"], &variables, file);
-    assert_eq!(config.log.level, LogLevel::Debug);
-    assert_eq!(config.log.format, LogFormat::Common);
+    assert_eq!(config.log.level, Level::Debug);
+    assert_eq!(config.log.format, Format::Common);
     assert!(config.log.no_color);
     assert_eq!(names(&config), ["web"]);
 }
@@ -29,7 +31,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
 #[test]
 fn our_own_environment_wins_over_traefiks() {
     let variables = [("ADIT_LOG_LEVEL", "WARN"), ("TRAEFIK_LOG_LEVEL", "DEBUG")];
-    assert_eq!(layered(&[], &variables, "").log.level, LogLevel::Warn);
+    assert_eq!(layered(&[], &variables, "").log.level, Level::Warn);
 }
 
 #[test]
@@ -99,7 +101,7 @@ fn a_cluster_elsewhere_is_named_by_its_url() {
     let Source::Cluster(cluster) = config.source else { panic!("{:?}", config.source) };
     assert_eq!(cluster.token, Some(Token("secret-token".into())));
     assert_eq!(cluster.certificate_authority, Some(PathBuf::from("/ca.crt")));
-    assert!(!cluster.cluster_scope);
+    assert!(cluster.nodes && !config.ingress.class_lookup);
     assert!(error(&["--providers.kubernetesIngress.endpoint=10.0.0.1"]).contains("expected a URL"));
 }
 
@@ -128,14 +130,14 @@ fn an_access_log_keeps_and_drops_what_is_said() {
         "--accessLog.fields.names.ClientUsername=drop",
         "--accessLog.fields.headers.names.Authorization=Redact",
     ]);
-    let log = config.access_log.expect("the access log is on");
+    let log = config.access_log.expect("the access log is on").settings;
     assert_eq!(log.format, AccessFormat::Json);
     assert_eq!(log.filters.status_codes, [404..=404, 500..=599]);
     assert_eq!(log.filters.min_duration, Duration::from_millis(10));
-    assert_eq!(log.fields.fields.of("clientusername"), FieldMode::Drop);
-    assert_eq!(log.fields.fields.of("ClientHost"), FieldMode::Keep);
-    assert_eq!(log.fields.headers.of("AUTHORIZATION"), FieldMode::Redact);
-    assert_eq!(log.fields.headers.of("Accept"), FieldMode::Drop);
+    assert_eq!(log.fields.default, Mode::Keep);
+    assert_eq!(log.fields.names, [("clientusername".to_owned(), Mode::Drop)].into());
+    assert_eq!(log.headers.default, Mode::Drop);
+    assert_eq!(log.headers.names, [("authorization".to_owned(), Mode::Redact)].into());
     assert!(error(&["--accessLog.filters.statusCodes=599-500"]).contains("expected statuses"));
 }
 
@@ -162,5 +164,5 @@ fn flags_go_over_defaults() {
     let flags = Flags::parse(&["--log.level=DEBUG"]).expect("known flags");
     let defaults = Flags::parse(&["--log.level=WARN", "--log.noColor"]).expect("known flags");
     let (config, _) = Config::read(flags.over(defaults), &[], &no_files).expect("a configuration");
-    assert_eq!((config.log.level, config.log.no_color), (LogLevel::Debug, true));
+    assert_eq!((config.log.level, config.log.no_color), (Level::Debug, true));
 }
