@@ -1,6 +1,6 @@
 //! Finds the API server and the credentials, in Traefik's order: the pod's own, `KUBECONFIG`, the options.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use kube::Client;
@@ -40,17 +40,35 @@ fn from_options(connection: &Connection) -> Result<kube::Config, Error> {
     let endpoint = connection.endpoint.as_deref().ok_or(Error::NoApiServer)?;
     let mut config = kube::Config::new(parse_endpoint(endpoint)?);
     if let Some(token) = &connection.token {
-        // Traefik takes either. A file is read again every minute, so that its token may be rotated.
-        if Path::new(token).is_file() {
-            config.auth_info.token_file = Some(token.clone());
-        } else {
-            config.auth_info.token = Some(token.trim().to_owned().into());
+        match Token::of(token) {
+            Token::File => config.auth_info.token_file = Some(token.clone()),
+            Token::Text(token) => config.auth_info.token = Some(token.into()),
         }
     }
     if let Some(path) = &connection.certificate_authority {
         config.root_cert = Some(read_certificates(path)?);
     }
     Ok(config)
+}
+
+/// Traefik takes a token or the path of one.
+#[derive(Debug, PartialEq, Eq)]
+enum Token {
+    /// A file, which is read again every minute, so that its token may be rotated.
+    File,
+    /// The token.
+    Text(String),
+}
+
+impl Token {
+    fn of(typed: &str) -> Self {
+        match std::fs::read_to_string(typed) {
+            Ok(content) if content.trim() == content => Self::File,
+            // An editor left a line end, which the client would send along.
+            Ok(content) => Self::Text(content.trim().to_owned()),
+            Err(_) => Self::Text(typed.trim().to_owned()),
+        }
+    }
 }
 
 fn parse_endpoint(endpoint: &str) -> Result<http::Uri, Error> {
@@ -73,4 +91,46 @@ fn bound_waits(config: &mut kube::Config) {
     config.reset_reader_on_write = true;
     // kube's own retries back off to minutes; ours (see `watch`) stay within seconds.
     config.default_retry = false;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_options_name_endpoint_token_and_authority() {
+        let connection = Connection {
+            endpoint: Some("https://192.0.2.1:6443/".into()),
+            token: Some(" abc\n".into()),
+            certificate_authority: None,
+        };
+        let config = from_options(&connection).expect("the options are complete");
+        assert_eq!(config.cluster_url.to_string(), "https://192.0.2.1:6443/");
+        assert!(config.auth_info.token.is_some());
+        assert_eq!(Token::of(" abc\n"), Token::Text("abc".into()));
+    }
+
+    #[test]
+    fn a_token_file_is_followed_unless_its_token_has_a_line_end() {
+        let path = std::env::temp_dir().join(format!("adit-token-{}", std::process::id()));
+        let name = path.to_str().expect("the temporary directory has a name in UTF-8");
+        std::fs::write(&path, "abc").expect("the temporary directory can be written");
+        assert_eq!(Token::of(name), Token::File);
+        std::fs::write(&path, "abc\n").expect("the temporary directory can be written");
+        assert_eq!(Token::of(name), Token::Text("abc".into()));
+        std::fs::remove_file(&path).expect("the file is ours");
+    }
+
+    #[test]
+    fn without_an_endpoint_there_is_no_api_server() {
+        assert!(matches!(from_options(&Connection::default()), Err(Error::NoApiServer)));
+    }
+
+    #[test]
+    fn a_certificate_authority_that_holds_none_is_named() {
+        let path = PathBuf::from("Cargo.toml");
+        assert!(matches!(read_certificates(&path), Err(Error::NoCertificate { .. })));
+        let path = PathBuf::from("no/such/file");
+        assert!(matches!(read_certificates(&path), Err(Error::CertificateAuthority { .. })));
+    }
 }
