@@ -52,7 +52,9 @@ pub fn parse(text: &str) -> Manifests {
             manifests.problems.push(problem("", "", format!("is larger than {MAX_DOCUMENT} bytes")));
             continue;
         }
-        let value: Value = match serde_saphyr::from_str(document) {
+        // Only `true` and `false` are booleans: a namespace may be called `n` or `on`.
+        let options = serde_saphyr::options! { strict_booleans: true };
+        let value: Value = match serde_saphyr::from_str_with_options(document, options) {
             Ok(value) => value,
             Err(error) => {
                 manifests.problems.push(problem("", "", first_line(&error.to_string())));
