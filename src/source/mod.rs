@@ -6,6 +6,7 @@ use crate::objects::Change;
 
 pub(crate) mod backoff;
 pub mod cluster;
+pub mod directory;
 pub mod manifest;
 pub(crate) mod trim;
 

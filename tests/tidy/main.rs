@@ -14,6 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("source", &["objects", "telemetry"]),
     ("translate", &["objects", "route"]),
     ("control", &["objects", "route", "source", "telemetry", "translate"]),
+    ("check", &["objects", "route", "source", "translate"]),
     ("proxy", &["route", "telemetry"]),
     ("admin", &["config", "proxy", "route", "telemetry"]),
     ("demo", &["config", "objects", "proxy", "route", "telemetry"]),

@@ -1,0 +1,199 @@
+//! The files of the directory and what each says. A file that cannot be read any more keeps its last good objects.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tracing::{error, info};
+
+use super::catalogue::Id;
+use crate::objects::Change;
+use crate::source::manifest::{self, ManifestProblem, Manifests};
+
+/// Directories below this are not entered: a link that points upwards must not be followed for ever.
+const DEPTH: usize = 16;
+
+/// The files.
+#[derive(Debug)]
+pub(super) struct Files {
+    root: PathBuf,
+    files: BTreeMap<PathBuf, File>,
+}
+
+#[derive(Debug)]
+struct File {
+    text: Option<Arc<str>>,
+    objects: Vec<Change>,
+    problems: Vec<String>,
+}
+
+/// What is to be said about files.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct News {
+    /// What is wrong now and was not before.
+    pub(super) wrong: Vec<String>,
+    /// The files that are right again.
+    pub(super) mended: Vec<PathBuf>,
+}
+
+impl News {
+    /// Writes it to the log.
+    pub(super) fn log(&self) {
+        for problem in &self.wrong {
+            error!("{problem}");
+        }
+        for path in &self.mended {
+            info!("{}: can be read again", path.display());
+        }
+    }
+}
+
+impl Files {
+    /// Nothing was read yet.
+    pub(super) fn new(root: PathBuf) -> Self {
+        Self { root, files: BTreeMap::new() }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// All objects, in the order of the files' paths and of the documents in them.
+    pub(super) fn objects(&self) -> impl Iterator<Item = (&Path, &Change)> {
+        self.files.iter().flat_map(|(path, file)| file.objects.iter().map(move |object| (path.as_path(), object)))
+    }
+
+    /// Reads what there is now.
+    pub(super) fn read(&mut self) -> io::Result<News> {
+        let mut paths = Vec::new();
+        if fs::metadata(&self.root)?.is_dir() {
+            find(&self.root, DEPTH, &mut paths)?;
+        } else {
+            paths.push(self.root.clone());
+        }
+        let mut news = News::default();
+        let mut files = BTreeMap::new();
+        for path in paths {
+            let before = self.files.remove(&path);
+            let file = match fs::read_to_string(&path) {
+                // Gone since the directory was read: so it is gone.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => File::unreadable(
+                    before.as_ref(),
+                    format!("{}: {error}; its objects stay as they were", path.display()),
+                ),
+                Ok(text) => match before {
+                    Some(before) if before.text.as_deref() == Some(text.as_str()) => {
+                        files.insert(path, before);
+                        continue;
+                    }
+                    before => {
+                        let file = File::parse(&path, text, before.as_ref());
+                        file.compare(before.as_ref(), &path, &mut news);
+                        files.insert(path, file);
+                        continue;
+                    }
+                },
+            };
+            file.compare(before.as_ref(), &path, &mut news);
+            files.insert(path, file);
+        }
+        self.files = files;
+        Ok(news)
+    }
+}
+
+impl File {
+    fn parse(path: &Path, text: String, before: Option<&Self>) -> Self {
+        let manifests = manifest::parse(&text);
+        let problems = manifests.problems.iter().map(|problem| describe(path, problem)).collect();
+        let objects = keep(before, manifests);
+        Self { text: Some(text.into()), objects, problems }
+    }
+
+    fn unreadable(before: Option<&Self>, problem: String) -> Self {
+        let objects = before.map(|before| before.objects.clone()).unwrap_or_default();
+        Self { text: None, objects, problems: vec![problem] }
+    }
+
+    fn compare(&self, before: Option<&Self>, path: &Path, news: &mut News) {
+        let known = before.map(|before| before.problems.as_slice()).unwrap_or_default();
+        news.wrong.extend(self.problems.iter().filter(|problem| !known.contains(problem)).cloned());
+        if self.problems.is_empty() && !known.is_empty() {
+            news.mended.push(path.to_owned());
+        }
+    }
+}
+
+/// Says what is wrong with a document, and where.
+pub(crate) fn describe(path: &Path, problem: &ManifestProblem) -> String {
+    let ManifestProblem { document, kind, name, reason } = problem;
+    let object = match (kind.is_empty(), name.is_empty()) {
+        (true, _) => String::new(),
+        (false, true) => format!(" ({kind})"),
+        (false, false) => format!(" ({kind} {name})"),
+    };
+    format!("{}, document {document}{object}: {reason}", path.display())
+}
+
+/// What can be read of a file counts. What it said before and cannot be found now stays while it may be the very part
+/// that cannot be read.
+fn keep(before: Option<&File>, now: Manifests) -> Vec<Change> {
+    let mut objects = now.changes;
+    let known: BTreeSet<_> = objects.iter().filter_map(Id::of).collect();
+    for object in before.map(|before| before.objects.as_slice()).unwrap_or_default() {
+        let Some(id) = Id::of(object).filter(|id| !known.contains(id)) else { continue };
+        if now.problems.iter().any(|problem| id.may_be(&problem.kind, &problem.name)) {
+            objects.push(object.clone());
+        }
+    }
+    objects
+}
+
+/// All manifests below `directory`. Names that begin with a dot are not entered: there a mounted ConfigMap keeps the
+/// directories that its visible links point to, and editors their drafts.
+fn find(directory: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') {
+            continue;
+        }
+        // Follows links. What vanishes meanwhile is not there.
+        let Ok(metadata) = fs::metadata(&path) else { continue };
+        if metadata.is_dir() && depth > 0 {
+            match find(&path, depth - 1, paths) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        } else if metadata.is_file() && is_manifest(&path) {
+            paths.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file's name says that it is a manifest.
+fn is_manifest(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known)))
+}
+
+/// The manifests at `path`: the file itself, or all in the directory, sorted.
+pub(crate) fn read_all(path: &Path) -> io::Result<Vec<(PathBuf, String)>> {
+    let mut paths = Vec::new();
+    if fs::metadata(path)?.is_dir() {
+        find(path, DEPTH, &mut paths)?;
+    } else {
+        paths.push(path.to_owned());
+    }
+    paths.sort_unstable();
+    let read = |path: PathBuf| match fs::read_to_string(&path) {
+        Ok(text) => Ok((path, text)),
+        Err(error) => Err(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
+    };
+    paths.into_iter().map(read).collect()
+}

@@ -1,0 +1,79 @@
+//! The objects in a directory of manifests, followed as the files are edited. No cluster.
+
+mod catalogue;
+mod files;
+mod notice;
+
+use std::path::PathBuf;
+
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use self::catalogue::{Catalogue, Id};
+use self::files::Files;
+pub(crate) use self::files::{describe, read_all};
+use self::notice::Notices;
+use super::{Error, Event};
+use crate::objects::Change;
+
+/// What is read.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `providers.directory.path`: a directory, read with all its subdirectories, or one file.
+    pub path: PathBuf,
+}
+
+/// Reads the manifests and follows their changes until `shutdown`, or until nobody listens.
+///
+/// A directory that cannot be read at the start is an error; later it only keeps things as they are.
+pub async fn run(
+    settings: Settings,
+    events: mpsc::Sender<Event>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    // Before the first look, so that nothing falls between the two.
+    let mut notices = Notices::new(&settings.path);
+    let mut files = Files::new(settings.path.clone());
+    let mut catalogue = Catalogue::default();
+    let mut shutdown = std::pin::pin!(shutdown);
+    let mut first = true;
+    loop {
+        match files.read() {
+            Ok(news) => {
+                news.log();
+                let (next, doubles) = Catalogue::of(files.objects());
+                let differences = next.differences(&catalogue);
+                for double in &doubles {
+                    if first || !catalogue.has_double(double) {
+                        warn!("{double}");
+                    }
+                }
+                catalogue = next.with_doubles(doubles);
+                if first {
+                    info!("read {} objects in {} files of {:?}", catalogue.len(), files.len(), settings.path);
+                } else if !differences.is_empty() {
+                    info!("manifests changed: {differences}");
+                }
+                let changes = differences.into_changes();
+                if !changes.is_empty() && events.send(Event::Changes(changes)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            Err(source) if first => return Err(Error::Directory { path: settings.path, source }),
+            Err(error) => warn!("the manifests in {:?} cannot be read, and stay as they were: {error}", settings.path),
+        }
+        if std::mem::take(&mut first) && events.send(Event::Synced).await.is_err() {
+            return Ok(());
+        }
+        tokio::select! {
+            // Cancel-safe: a notice that was taken is followed by a complete look.
+            () = notices.next() => {}
+            () = &mut shutdown => return Ok(()),
+        }
+    }
+}
+
+/// Kind and key of the object that came, as messages name it.
+pub(crate) fn name(change: &Change) -> Option<String> {
+    Id::of(change).map(|id| id.to_string())
+}
