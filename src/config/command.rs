@@ -1,11 +1,20 @@
 //! What the command line asks for.
 
+use std::fmt;
+
 use super::error::Error;
 use super::raw::{self, Typed};
 
 /// Flags as they were typed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Flags(pub(super) Vec<Typed>);
+
+/// Names only: a value may be a token.
+impl fmt::Debug for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|typed| &typed.spelt)).finish()
+    }
+}
 
 impl Flags {
     /// Reads flags and nothing else.

@@ -230,7 +230,7 @@ pub struct ServersTransport {
     pub insecure_skip_verify: bool,
     /// `rootCAs`: PEM texts trusted for endpoints instead of the public roots, as in Traefik.
     pub root_cas: Vec<Arc<str>>,
-    /// `maxIdleConnsPerHost`: idle connections kept per endpoint.
+    /// `maxIdleConnsPerHost`: idle connections kept per endpoint; zero keeps none.
     pub max_idle_per_endpoint: usize,
     /// `forwardingTimeouts.dialTimeout`: TCP connect and TLS handshake; zero is no limit. Traefik's default is 30 s, ours
     /// 5 s: another endpoint answers sooner than a dead one.

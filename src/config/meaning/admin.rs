@@ -137,16 +137,18 @@ fn is_named(entry_point: &EntryPoint, asked: &Asked) -> bool {
     asked.ping.iter().chain(&asked.metrics).any(|named| named.is(&entry_point.listener.name))
 }
 
+/// Whether the entry point holds adit's own pages only. Somewhere there must be routes, so that one is left for them.
 fn is_admin(entry_point: &EntryPoint, all: &[EntryPoint], asked: &Asked) -> bool {
-    let name = &*entry_point.listener.name;
-    if is_internal(name) {
-        return true;
-    }
-    let others_remain = all.iter().any(|other| !is_internal(&other.listener.name) && !is_named(other, asked));
-    let name = name.to_ascii_lowercase();
+    let holds_routes = |other: &EntryPoint| !is_internal(&other.listener.name) && !is_apart(other, all, asked);
+    is_internal(&entry_point.listener.name) || (is_apart(entry_point, all, asked) && all.iter().any(holds_routes))
+}
+
+/// Whether a page is wanted on the entry point, and nothing says that clients come to it.
+fn is_apart(entry_point: &EntryPoint, all: &[EntryPoint], asked: &Asked) -> bool {
+    let name = entry_point.listener.name.to_ascii_lowercase();
     let sounds_public = name.starts_with("web") || name.starts_with("http");
     let is_public = sounds_public || matches!(entry_point.address.port, 80 | 443) || is_redirected_to(entry_point, all);
-    is_named(entry_point, asked) && others_remain && !is_public && entry_point.for_routes.is_empty()
+    is_named(entry_point, asked) && !is_public && entry_point.for_routes.is_empty()
 }
 
 fn is_redirected_to(entry_point: &EntryPoint, all: &[EntryPoint]) -> bool {

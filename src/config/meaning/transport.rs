@@ -12,7 +12,12 @@ pub(super) fn read(settings: &Settings, files: Files<'_>) -> Result<ServersTrans
     let scope = Scope::new(settings, "serversTransport.");
     let mut transport = ServersTransport::default();
     scope.boolean("insecureSkipVerify", &mut transport.insecure_skip_verify)?;
-    scope.number("maxIdleConnsPerHost", 0, &mut transport.max_idle_per_endpoint)?;
+    let default = transport.max_idle_per_endpoint;
+    let idle = |text: &str| match text.trim().parse::<i64>().ok()? {
+        0 => Some(default),
+        most => Some(usize::try_from(most).unwrap_or(0)),
+    };
+    scope.parsed("maxIdleConnsPerHost", idle, "a whole number", &mut transport.max_idle_per_endpoint)?;
     scope.duration("forwardingTimeouts.dialTimeout", &mut transport.dial)?;
     scope.duration("forwardingTimeouts.responseHeaderTimeout", &mut transport.response_header)?;
     scope.duration("forwardingTimeouts.idleConnTimeout", &mut transport.idle)?;

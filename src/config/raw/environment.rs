@@ -4,7 +4,7 @@
 //! (`TRAEFIK_SERVICE_HOST`, `TRAEFIK_PORT_80_TCP`): they are no settings, and must not keep adit from starting.
 
 use super::super::error::{Error, Warning};
-use super::super::table::{self, segments};
+use super::super::table::{self, Kind, segments};
 use super::key::{self, Spelling};
 use super::{Origin, Typed};
 
@@ -19,7 +19,11 @@ pub(crate) fn read(variables: &[(String, String)], warnings: &mut Vec<Warning>) 
                 continue;
             };
             let parts: Vec<&str> = rest.split('_').collect();
-            let Some(key) = key::find(&parts, Spelling::Underscored) else {
+            let key = key::find(&parts, Spelling::Underscored);
+            if is_service_link(&parts) && key.as_ref().is_none_or(|key| key.flag.kind == Kind::Family) {
+                continue;
+            }
+            let Some(key) = key else {
                 unknown(name, prefix, &parts, warnings)?;
                 continue;
             };
@@ -31,9 +35,6 @@ pub(crate) fn read(variables: &[(String, String)], warnings: &mut Vec<Warning>) 
 
 /// A misspelt setting ends the start; other people's variables (an image's `TRAEFIK_VERSION`) are one warning each.
 fn unknown(name: &str, prefix: &str, parts: &[&str], warnings: &mut Vec<Warning>) -> Result<(), Error> {
-    if is_service_link(parts) {
-        return Ok(());
-    }
     let nearest = key::nearest(parts);
     if nearest.is_none() && !has_known_root(parts) {
         warnings.push(Warning(format!("{name} is no setting of adit and is ignored")));
@@ -107,6 +108,7 @@ mod tests {
             "TRAEFIK_PORT_80_TCP",
             "TRAEFIK_PORT_80_TCP_PROTO",
             "TRAEFIK_METRICS_SERVICE_HOST",
+            "TRAEFIK_TRACING_SERVICE_HOST",
             "TRAEFIK_API_PORT_8080_TCP_ADDR",
             "ADIT_ADMIN_SERVICE_PORT_HTTP",
         ];

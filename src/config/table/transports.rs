@@ -11,7 +11,12 @@ pub(super) const FLAGS: &[Flag] = &[
         "",
         "Certificate authorities of HTTPS backends, files or PEM text, instead of the public ones.",
     ),
-    flag("serversTransport.maxIdleConnsPerHost", Integer, "200", "Idle connections kept to one backend."),
+    flag(
+        "serversTransport.maxIdleConnsPerHost",
+        Integer,
+        "200",
+        "Idle connections kept to one backend; zero is the default, and a negative number keeps none.",
+    ),
     flag("serversTransport.forwardingTimeouts.dialTimeout", Duration, "5s", "How long a connection may take to open."),
     flag(
         "serversTransport.forwardingTimeouts.responseHeaderTimeout",

@@ -100,6 +100,18 @@ fn metrics_on_an_entry_point_of_their_own_keep_routes_off_it() {
 }
 
 #[test]
+fn ping_for_clients_and_metrics_apart_are_told_apart() {
+    let config = config(&[
+        "--entryPoints.web.address=:8000",
+        "--entryPoints.metrics.address=:9100",
+        "--ping.entryPoint=web",
+        "--metrics.prometheus.entryPoint=metrics",
+    ]);
+    assert_eq!(names(&config), ["web"]);
+    assert_eq!(config.internal_routes.len(), 1);
+}
+
+#[test]
 fn the_only_entry_point_holds_routes_though_metrics_are_on_it() {
     let config = config(&["--entryPoints.all.address=:9000", "--metrics.prometheus.entryPoint=all"]);
     assert_eq!(names(&config), ["all"]);

@@ -96,8 +96,9 @@ fn a_cluster_elsewhere_is_named_by_its_url() {
         format!("{key}.disableIngressClassLookup"),
     ];
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let flags = format!("{:?}", Flags::parse(&arguments));
     let config = config(&arguments);
-    assert!(!format!("{config:?}").contains("secret-token"), "a token is printed");
+    assert!(!format!("{flags} {config:?}").contains("secret-token"), "a token is printed");
     let Source::Cluster(cluster) = config.source else { panic!("{:?}", config.source) };
     assert_eq!(cluster.token, Some(Token("secret-token".into())));
     assert_eq!(cluster.certificate_authority, Some(PathBuf::from("/ca.crt")));
@@ -165,4 +166,10 @@ fn flags_go_over_defaults() {
     let defaults = Flags::parse(&["--log.level=WARN", "--log.noColor"]).expect("known flags");
     let (config, _) = Config::read(flags.over(defaults), &[], &no_files).expect("a configuration");
     assert_eq!((config.log.level, config.log.no_color), (Level::Debug, true));
+}
+
+#[test]
+fn idle_connections_are_as_many_as_said_or_as_ever_or_none() {
+    let idle = |text: &str| config(&[&format!("--serversTransport.maxIdleConnsPerHost={text}")]).transport;
+    assert_eq!([idle("5"), idle("0"), idle("-1")].map(|transport| transport.max_idle_per_endpoint), [5, 200, 0]);
 }
