@@ -23,6 +23,8 @@ pub mod leader;
 mod problems;
 mod readiness;
 pub mod status;
+#[cfg(test)]
+mod tests;
 
 /// Where the loop's results go.
 pub struct Outlets<P, S> {
@@ -71,6 +73,8 @@ pub async fn run<P, S>(
             () = &mut shutdown => return,
             received = events.recv_many(&mut batch, BATCH) => {
                 if received == 0 {
+                    // What the source said last counts as well.
+                    state.translate();
                     return;
                 }
                 for event in batch.drain(..) {

@@ -3,6 +3,8 @@
 mod catalogue;
 mod files;
 mod notice;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 
@@ -38,6 +40,7 @@ pub async fn run(
     let mut shutdown = std::pin::pin!(shutdown);
     let mut first = true;
     loop {
+        notices.renew();
         match files.read() {
             Ok(news) => {
                 news.log();

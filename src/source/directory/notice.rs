@@ -1,9 +1,11 @@
 //! Notices that files change: told by the operating system, or by looking every second where it cannot tell.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use notify::event::{AccessKind, AccessMode};
+use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -18,7 +20,12 @@ const POLL: Duration = Duration::from_secs(1);
 
 /// A stream of hints to look again.
 pub(super) struct Notices {
+    /// Absolute, so that it compares with what is announced.
+    path: PathBuf,
+    sender: mpsc::Sender<()>,
     hints: mpsc::Receiver<()>,
+    /// What was watched is no longer what is at the path.
+    moved: Arc<AtomicBool>,
     /// Ends the watch when dropped; none where there is only polling.
     watcher: Option<RecommendedWatcher>,
 }
@@ -28,23 +35,52 @@ impl Notices {
     pub(super) fn new(path: &Path) -> Self {
         // One hint that waits says as much as a thousand.
         let (sender, hints) = mpsc::channel(1);
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let mut notices = Self { path, sender, hints, moved: Arc::default(), watcher: None };
+        if let Err(error) = notices.watch() {
+            warn!("changes of {:?} are not announced ({error}); it is read every second", notices.path);
+        }
+        notices
+    }
+
+    /// Watches anew what was replaced as a whole, or could not be watched before. To be called before each look.
+    pub(super) fn renew(&mut self) {
+        if self.moved.swap(false, Ordering::Relaxed) || self.watcher.is_none() {
+            // While it fails, every second is a look and another try.
+            let _ = self.watch();
+        }
+    }
+
+    fn watch(&mut self) -> notify::Result<()> {
+        self.watcher = None;
+        let (path, sender, moved) = (self.path.clone(), self.sender.clone(), self.moved.clone());
+        let single = path.is_file();
         let hint = move |event: notify::Result<notify::Event>| {
-            if event.as_ref().map_or(true, matters) {
-                let _ = sender.try_send(());
+            if let Ok(event) = &event {
+                let inside = event.paths.is_empty() || event.paths.iter().any(|changed| changed.starts_with(&path));
+                if !matters(event) || !(inside || single) {
+                    return;
+                }
+                if event.paths.contains(&path) && replaces(event) {
+                    moved.store(true, Ordering::Relaxed);
+                }
             }
+            let _ = sender.try_send(());
         };
-        let watcher = notify::recommended_watcher(hint).and_then(|mut watcher| {
-            let (watched, mode) = place(path);
-            watcher.watch(&watched, mode)?;
-            Ok(watcher)
-        });
-        match watcher {
-            Ok(watcher) => Self { hints, watcher: Some(watcher) },
-            Err(error) => {
-                warn!("changes of {path:?} are not announced ({error}); it is read every second");
-                Self { hints, watcher: None }
+        let mut watcher = notify::recommended_watcher(hint)?;
+        if !single {
+            watcher.watch(&self.path, RecursiveMode::Recursive)?;
+        }
+        // A file is replaced rather than written by most editors, and a directory by tools that switch a link to the
+        // next version: both are seen from the directory above only.
+        if let Some(parent) = self.path.parent() {
+            let watched = watcher.watch(parent, RecursiveMode::NonRecursive);
+            if single {
+                watched?;
             }
         }
+        self.watcher = Some(watcher);
+        Ok(())
     }
 
     /// Returns when it is time to look again.
@@ -52,11 +88,8 @@ impl Notices {
         if self.watcher.is_none() {
             return sleep(POLL).await;
         }
-        if self.hints.recv().await.is_none() {
-            // The watcher's thread is gone: look ourselves from now on.
-            self.watcher = None;
-            return;
-        }
+        // Never the end: we hold a sender ourselves.
+        let _ = self.hints.recv().await;
         let latest = Instant::now() + LONGEST;
         loop {
             let quiet = (Instant::now() + QUIET).min(latest);
@@ -77,13 +110,7 @@ fn matters(event: &notify::Event) -> bool {
     }
 }
 
-/// A file is replaced rather than written by most editors, so its directory is what has to be watched.
-fn place(path: &Path) -> (PathBuf, RecursiveMode) {
-    if path.is_file()
-        && let Some(parent) = path.parent()
-    {
-        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        return (parent.to_owned(), RecursiveMode::NonRecursive);
-    }
-    (path.to_owned(), RecursiveMode::Recursive)
+/// Whether it puts something else at the place.
+fn replaces(event: &notify::Event) -> bool {
+    matches!(event.kind, EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)))
 }
