@@ -3,6 +3,7 @@
 //! ARCHITECTURE.md walks through the flow and the rules of the layers.
 
 pub mod admin;
+pub mod app;
 pub mod check;
 pub mod config;
 pub mod control;

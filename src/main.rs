@@ -1,3 +1,84 @@
-//! The `adit` program.
+//! The `adit` program: reads what was typed, and runs it.
 
-fn main() {}
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use adit::config::{self, Command, Config, Flags};
+use adit::demo::{self, Demo};
+use adit::{app, check};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Wrong arguments or configuration.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "adit: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<ExitCode> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let command = match Command::parse(&arguments) {
+        Ok(command) => command,
+        Err(error) => return Ok(usage(&error)),
+    };
+    match command {
+        Command::Help => print(&config::help()),
+        Command::Version => print(&format!("Version:  {}\nCodename: adit\n", env!("CARGO_PKG_VERSION"))),
+        Command::Run(flags) => match configure(flags) {
+            Ok((config, warnings)) => app::run(config, &warnings)?,
+            Err(error) => return Ok(usage(&error)),
+        },
+        Command::Demo(flags) => {
+            let demo = Demo::prepare()?;
+            let path = format!("--providers.directory.path={}", demo.manifests.display());
+            let defaults: Vec<&str> = demo::FLAGS.into_iter().chain([path.as_str()]).collect();
+            match Flags::parse(&defaults).and_then(|defaults| configure(flags.over(defaults))) {
+                Ok((config, warnings)) => app::run_demo(config, &warnings, demo)?,
+                Err(error) => return Ok(usage(&error)),
+            }
+        }
+        Command::Check { paths, flags } => match configure(flags) {
+            Ok((config, _)) => return check(&paths, &config),
+            Err(error) => return Ok(usage(&error)),
+        },
+        Command::Healthcheck(flags) => match configure(flags) {
+            Ok((config, _)) => {
+                let healthy = app::healthcheck(&config)?;
+                print(&format!("OK: {healthy}\n"));
+            }
+            Err(error) => return Ok(usage(&error)),
+        },
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(paths: &[String], config: &Config) -> anyhow::Result<ExitCode> {
+    let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
+    let settings = app::translate_settings(config);
+    let (stdin, mut out, mut errors) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    let verdict = check::run(&paths, &settings, stdin, &mut out, &mut errors)?;
+    Ok(ExitCode::from(verdict.exit_code()))
+}
+
+fn configure(flags: Flags) -> Result<(Config, Vec<config::Warning>), config::Error> {
+    let variables: Vec<(String, String)> = std::env::vars().collect();
+    Config::read(flags, &variables, &|path| std::fs::read_to_string(path))
+}
+
+fn usage(error: &config::Error) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "adit: {}", app::chain(error));
+    ExitCode::from(USAGE)
+}
+
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}

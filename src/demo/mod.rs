@@ -1,1 +1,142 @@
 //! `adit demo`: the real program on sample manifests, with two small backends of its own.
+
+mod weather;
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use k8s_openapi::ByteString;
+use tokio::sync::watch;
+
+use crate::objects::{Change, ObjectKey, Secret};
+
+/// The manifests as they are in the repository, for a binary that is run elsewhere.
+const MANIFESTS: [(&str, &str); 2] = [
+    ("ingress.yaml", include_str!("../../deploy/demo/ingress.yaml")),
+    ("service.yaml", include_str!("../../deploy/demo/service.yaml")),
+];
+/// Where they are when the program runs in its repository.
+const DIRECTORY: &str = "deploy/demo";
+/// The host of the demo's Ingress; every name under `lvh.me` resolves to the loopback.
+const HOST: &str = "weather.lvh.me";
+/// The backends' addresses, as the EndpointSlices say.
+const BACKENDS: [(&str, &str); 2] = [("weather-api-1", "127.0.0.1:5001"), ("weather-api-2", "127.0.0.1:5002")];
+/// How long a forecast takes.
+const DELAY: Duration = Duration::from_millis(20);
+
+/// What the demo starts with, before the flags that were typed.
+pub const FLAGS: [&str; 8] = [
+    "--entryPoints.web.address=:8000",
+    "--entryPoints.websecure.address=:8443",
+    "--entryPoints.websecure.http.tls=true",
+    "--entryPoints.traefik.address=:8080",
+    "--api.insecure=true",
+    "--ping=true",
+    "--metrics.prometheus=true",
+    "--accesslog=true",
+];
+
+/// Why the demo cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The manifests could not be written.
+    #[error("write the demo's manifests to {path}")]
+    Manifests {
+        /// Where to.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A backend's port is taken.
+    #[error(
+        "the demo's backend cannot listen on {address}: {reason}; free the port, or change it in {DIRECTORY}/service.yaml and here"
+    )]
+    Backend {
+        /// Which.
+        address: &'static str,
+        /// Why not.
+        reason: String,
+    },
+    /// The certificate could not be made.
+    #[error("make the demo's certificate")]
+    Certificate(#[from] rcgen::Error),
+}
+
+/// The demo's manifests, backends and certificate, made ready.
+#[derive(Debug)]
+pub struct Demo {
+    /// Where the manifests are; edit them while it runs.
+    pub manifests: PathBuf,
+    /// The Secret that the Ingress names.
+    pub secret: Change,
+    backends: Vec<(&'static str, TcpListener)>,
+    /// Ends the backends when it goes.
+    stop: watch::Sender<bool>,
+}
+
+impl Demo {
+    /// Finds or writes the manifests, binds the backends' ports, makes a certificate.
+    pub fn prepare() -> Result<Self, Error> {
+        let backends = BACKENDS.iter().map(|&(name, address)| {
+            let bound =
+                TcpListener::bind(address).and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
+            let listener = bound.map_err(|error| Error::Backend { address, reason: error.to_string() })?;
+            Ok((name, listener))
+        });
+        Ok(Self {
+            backends: backends.collect::<Result<_, Error>>()?,
+            manifests: manifests()?,
+            secret: secret()?,
+            stop: watch::channel(false).0,
+        })
+    }
+
+    /// Starts the backends on this runtime.
+    pub fn start(&mut self, runtime: &tokio::runtime::Handle) {
+        for (name, listener) in self.backends.drain(..) {
+            let stop = self.stop.subscribe();
+            runtime.spawn(async move {
+                let served = async {
+                    weather::serve(tokio::net::TcpListener::from_std(listener)?, name.to_owned(), DELAY, stop).await
+                };
+                if let Err(error) = served.await {
+                    tracing::error!(%error, backend = name, "the demo's backend ended");
+                }
+            });
+        }
+    }
+
+    /// What to try, for the person who started it.
+    pub fn hints(&self) -> String {
+        format!(
+            "\nadit is up. Try:\n  curl -H 'Host: {HOST}' localhost:8000/london/uk/\n  curl -k --resolve {HOST}:8443:127.0.0.1 https://{HOST}:8443/london/uk/\n  open http://localhost:8080/dashboard/, then edit {} and look again\n\n",
+            self.manifests.join("ingress.yaml").display()
+        )
+    }
+}
+
+fn manifests() -> Result<PathBuf, Error> {
+    let here = Path::new(DIRECTORY);
+    if here.is_dir() {
+        return Ok(here.to_owned());
+    }
+    let path = std::env::temp_dir().join(format!("adit-demo-{}", std::process::id()));
+    let write = || {
+        std::fs::create_dir_all(&path)?;
+        MANIFESTS.iter().try_for_each(|(name, text)| std::fs::write(path.join(name), text))
+    };
+    match write() {
+        Ok(()) => Ok(path),
+        Err(source) => Err(Error::Manifests { path, source }),
+    }
+}
+
+fn secret() -> Result<Change, Error> {
+    let made = rcgen::generate_simple_self_signed(vec![HOST.to_owned()])?;
+    let entry = |name: &str, text: String| (name.to_owned(), ByteString(text.into_bytes()));
+    let data = [entry("tls.crt", made.cert.pem()), entry("tls.key", made.signing_key.serialize_pem())];
+    let secret = Secret { data: Some(data.into_iter().collect()), ..Secret::default() };
+    Ok(Change::Secret(ObjectKey::new("default", "weather-tls"), Some(secret.into())))
+}

@@ -17,7 +17,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Serves `name`'s weather on `listener` until `stop` is true, then lets requests in flight end.
-pub async fn serve(listener: TcpListener, name: String, delay: Duration, mut stop: watch::Receiver<bool>) -> io::Result<()> {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    name: String,
+    delay: Duration,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
     let mut connections = JoinSet::new();
     loop {
         let stream = tokio::select! {
@@ -39,7 +44,7 @@ pub async fn serve(listener: TcpListener, name: String, delay: Duration, mut sto
             let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
             tokio::select! {
                 _ = connection.as_mut() => {}
-                _ = stop.wait_for(|stop| *stop) => {
+                () = async { drop(stop.wait_for(|stop| *stop).await) } => {
                     connection.as_mut().graceful_shutdown();
                     let _ = connection.await;
                 }

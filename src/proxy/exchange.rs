@@ -52,6 +52,9 @@ impl std::fmt::Debug for Exchange {
     }
 }
 
+/// A request that is not answered by an endpoint, and why.
+pub(crate) type Refused = Box<(Exchange, Error)>;
+
 impl Exchange {
     /// A request has come.
     pub(crate) fn begin(connection: &Rc<Connection>, parts: &Parts) -> Self {
@@ -115,6 +118,11 @@ impl Exchange {
             }
         }
         self.lease = Some(lease);
+    }
+
+    /// Leaves the answer to whoever makes refusals.
+    pub(crate) fn refuse(self, error: Error) -> Refused {
+        Box::new((self, error))
     }
 
     /// A refusal or redirect of ours, with this many bytes, is on its way: nothing more will be heard of it.

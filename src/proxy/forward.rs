@@ -10,7 +10,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use super::Error;
 use super::balance::{Choice, Lease, MAX_ENDPOINTS};
 use super::body::{Body, Upload, UploadState};
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Refused};
 use super::headers;
 use super::router::CompiledRoute;
 use super::serve::replayable;
@@ -33,8 +33,8 @@ pub(crate) async fn forward(
     route: &Arc<CompiledRoute>,
     upstream: &Upstream,
     outgoing: Outgoing,
-) -> Result<Response<Body>, (Exchange, Error)> {
-    let Some(target) = &route.upstream else { return Err((exchange, Error::NoEndpoint)) };
+) -> Result<Response<Body>, Refused> {
+    let Some(target) = &route.upstream else { return Err(exchange.refuse(Error::NoEndpoint)) };
     let worker = exchange.connection.worker.clone();
     let Outgoing { mut parts, upload, state, trailers } = outgoing;
     if trailers && upstream.protocol != Protocol::Http {
@@ -52,7 +52,7 @@ pub(crate) async fn forward(
         let lease = match (choice.pick(&worker.random, Instant::now()), died.take()) {
             (Some(lease), _) => lease,
             (None, Some(endpoint)) => choice.again(endpoint, Instant::now()),
-            (None, None) => return Err((exchange, last)),
+            (None, None) => return Err(exchange.refuse(last)),
         };
         if upstream.host_header == HostHeader::Endpoint {
             request.headers_mut().insert(header::HOST, lease.endpoint().host_header.clone());
@@ -76,9 +76,9 @@ pub(crate) async fn forward(
                 if error.fault() == super::error::Fault::Upstream {
                     lease.failed(Instant::now());
                 }
-                let Some((next, reason)) = again else { return Err((exchange, error)) };
+                let Some((next, reason)) = again else { return Err(exchange.refuse(error)) };
                 if choice.tried() >= MAX_ENDPOINTS || !target.may_retry(Instant::now()) {
-                    return Err((exchange, error));
+                    return Err(exchange.refuse(error));
                 }
                 exchange.retried();
                 worker.shared.meters.own().retried(reason);
@@ -117,13 +117,13 @@ fn pass_on(
     held: super::upstream::Held,
     lease: Lease,
     choice: &Choice<'_>,
-) -> Result<Response<Body>, (Exchange, Error)> {
+) -> Result<Response<Body>, Refused> {
     let (mut parts, body) = response.into_parts();
     let status = parts.status.as_u16();
     // Nobody asked for an upgrade here; and what is no status of HTTP is not passed on.
     if parts.status == StatusCode::SWITCHING_PROTOCOLS || status > 599 || !one_coding(&parts.headers) {
         lease.failed(Instant::now());
-        return Err((exchange, Error::UpstreamProtocol));
+        return Err(exchange.refuse(Error::UpstreamProtocol));
     }
     headers::clean_response(&mut parts.headers);
     if let Some(cookie) = choice.cookie_for(lease.endpoint()) {

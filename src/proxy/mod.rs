@@ -41,7 +41,7 @@ pub use shared::{InternalPages, Transport};
 pub use tls::{ClientTls, Error as TlsError};
 pub use worker::Phase;
 
-use crate::route::{Action, EndpointTable, Listener, Route, RouteTable};
+use crate::route::{Action, CertificateFacts, EndpointTable, Listener, Route, RouteTable};
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::meters::Meters;
 use router::{CompiledRoute, Router};
@@ -211,6 +211,11 @@ impl Proxy {
     /// The state of upstreams and endpoints, for the admin's eyes.
     pub fn upstreams(&self) -> &Arc<Upstreams> {
         &self.upstreams
+    }
+
+    /// The certificates that are served, last good ones included.
+    pub fn certificates(&self) -> Vec<CertificateFacts> {
+        self.certificates.facts()
     }
 
     /// Moves on towards the end.

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use super::Error;
 use super::body::{Body, Patience, Upload};
 use super::connection::Connection;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Refused};
 use super::forward::{Outgoing, forward};
 use super::head::{self, Authority};
 use super::path;
@@ -30,7 +30,7 @@ pub(crate) async fn serve(
     let http_10 = parts.version == Version::HTTP_10;
     let mut response = match answer(&connection, exchange, parts, body).await {
         Ok(response) => response,
-        Err((exchange, error)) => refuse(exchange, error),
+        Err(refused) => refuse(*refused),
     };
     if connection.last_request() {
         if connection.http2 {
@@ -45,8 +45,6 @@ pub(crate) async fn serve(
     Ok(response)
 }
 
-type Refused = (Exchange, Error);
-
 async fn answer(
     connection: &Rc<Connection>,
     mut exchange: Exchange,
@@ -56,9 +54,9 @@ async fn answer(
     // 5 host → path → first match
     let (route, port) = match find(connection, &mut parts, !body.is_end_stream()) {
         Ok(found) => found,
-        Err(error) => return Err((exchange, error)),
+        Err(error) => return Err(exchange.refuse(error)),
     };
-    let Some(route) = route else { return Err((exchange, Error::NoRoute)) };
+    let Some(route) = route else { return Err(exchange.refuse(Error::NoRoute)) };
     exchange.routed(&route);
     // 7 action
     match &route.route.action {
@@ -66,7 +64,7 @@ async fn answer(
             let upgrade = upgrade::requested(&mut parts);
             let outgoing = match prepare(connection, &mut exchange, parts, body, port, upgrade.is_some()) {
                 Ok(outgoing) => outgoing,
-                Err(error) => return Err((exchange, error)),
+                Err(error) => return Err(exchange.refuse(error)),
             };
             match upgrade {
                 Some(upgrade) => upgrade::tunnel(exchange, &route, upstream, outgoing, upgrade).await,
@@ -79,7 +77,7 @@ async fn answer(
             exchange.refused(response.status(), None, response.body().len());
             Ok(response.map(Body::from))
         }
-        Action::Refuse(reason) => Err((exchange, Error::Refused(*reason))),
+        Action::Refuse(reason) => Err(exchange.refuse(Error::Refused(*reason))),
     }
 }
 
@@ -201,7 +199,7 @@ fn body_length(upload: &Upload) -> Framing {
 }
 
 /// The answer to a request that is not forwarded, or whose endpoint failed.
-fn refuse(exchange: Exchange, error: Error) -> Response<Body> {
+fn refuse((exchange, error): (Exchange, Error)) -> Response<Body> {
     let text = error.body();
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = error.status();

@@ -14,7 +14,7 @@ use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 
-use crate::route::{Certificate, CertificateEntry, HostPattern, RouteTable};
+use crate::route::{Certificate, CertificateEntry, CertificateFacts, HostPattern, RouteTable};
 
 /// What can keep the data plane from starting.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +100,12 @@ impl Certificates {
             .and_then(|entry| next.good.get(&entry.secret))
             .map(|certificate| certificate.key.clone());
         self.current.store(Arc::new(next));
+    }
+
+    /// The facts of all that are served.
+    pub(crate) fn facts(&self) -> Vec<CertificateFacts> {
+        let snapshot = self.current.load();
+        snapshot.good.values().map(|certificate| certificate.facts.clone()).collect()
     }
 
     fn find(&self, name: &str) -> Option<Arc<CertifiedKey>> {

@@ -12,7 +12,7 @@ use super::balance::{Choice, MAX_ENDPOINTS};
 use super::body::Body;
 use super::connection::Counted;
 use super::error::{Error, Fault};
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Refused};
 use super::forward::Outgoing;
 use super::headers::{clean_response, has_token};
 use super::router::CompiledRoute;
@@ -54,8 +54,8 @@ pub(crate) async fn tunnel(
     upstream: &Upstream,
     outgoing: Outgoing,
     wish: Wish,
-) -> Result<Response<Body>, (Exchange, Error)> {
-    let Some(target) = &route.upstream else { return Err((exchange, Error::NoEndpoint)) };
+) -> Result<Response<Body>, Refused> {
+    let Some(target) = &route.upstream else { return Err(exchange.refuse(Error::NoEndpoint)) };
     let worker = exchange.connection.worker.clone();
     let mut request = Request::from_parts(outgoing.parts, outgoing.upload);
     request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
@@ -64,7 +64,7 @@ pub(crate) async fn tunnel(
     target.budget.request();
     let mut last = Error::NoEndpoint;
     let (answer, lease) = loop {
-        let Some(lease) = choice.pick(&worker.random, Instant::now()) else { return Err((exchange, last)) };
+        let Some(lease) = choice.pick(&worker.random, Instant::now()) else { return Err(exchange.refuse(last)) };
         if upstream.host_header == HostHeader::Endpoint {
             request.headers_mut().insert(header::HOST, lease.endpoint().host_header.clone());
         }
@@ -79,7 +79,7 @@ pub(crate) async fn tunnel(
                 }
                 let Some(next) = unsent.filter(|_| choice.tried() < MAX_ENDPOINTS && target.may_retry(Instant::now()))
                 else {
-                    return Err((exchange, error));
+                    return Err(exchange.refuse(error));
                 };
                 exchange.retried();
                 request = next;
@@ -93,7 +93,7 @@ pub(crate) async fn tunnel(
         let (mut parts, body) = response.into_parts();
         clean_response(&mut parts.headers);
         if parts.status.as_u16() > 599 {
-            return Err((exchange, Error::UpstreamProtocol));
+            return Err(exchange.refuse(Error::UpstreamProtocol));
         }
         exchange.answered(parts.status, &parts.headers, lease);
         return Ok(Response::from_parts(parts, Body::relay(body, exchange, held)));
@@ -104,7 +104,7 @@ pub(crate) async fn tunnel(
         .is_none_or(|token| !token.as_bytes().eq_ignore_ascii_case(wish.token.as_bytes()))
     {
         lease.failed(Instant::now());
-        return Err((exchange, Error::UpstreamProtocol));
+        return Err(exchange.refuse(Error::UpstreamProtocol));
     }
     let endpoint = hyper::upgrade::on(&mut response);
     let (mut parts, _) = response.into_parts();

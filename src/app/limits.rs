@@ -1,0 +1,27 @@
+//! What this machine allows: threads, descriptors, a name.
+
+use std::num::NonZeroUsize;
+
+/// Client connections when the limit of descriptors is unknown.
+const UNKNOWN: usize = 10_000;
+
+/// As many as were asked for, else as the CPU quota allows (the standard library reads the cgroup's).
+pub(super) fn workers(asked: Option<NonZeroUsize>) -> usize {
+    asked.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
+}
+
+/// Each client may need a connection to an endpoint as well, and the rest of the program needs some descriptors: just
+/// under half of the limit.
+pub(super) fn connections() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let open_files = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let soft = open_files.and_then(|line| line.split_whitespace().next()).and_then(|soft| soft.parse::<usize>().ok());
+    soft.map_or(UNKNOWN, |soft| (soft / 20).saturating_mul(9).max(64))
+}
+
+/// What `X-Forwarded-Server` says: in a pod its name.
+pub(super) fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "adit".to_owned() } else { name.to_owned() }
+}

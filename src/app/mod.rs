@@ -1,0 +1,328 @@
+//! Wires the parts together: the one place that sees both planes. Start, readiness, and the order of the end.
+
+mod convert;
+mod ending;
+mod healthcheck;
+mod limits;
+mod view;
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+
+use crate::admin::{self, Admin};
+use crate::config::{Config, Source, StatusFrom, Warning};
+use crate::control::leader::Leadership;
+use crate::control::{self, Outlets, Readiness};
+use crate::demo::Demo;
+use crate::objects::Change;
+use crate::proxy::{self, Proxy, listener};
+use crate::route::Listener;
+use crate::source;
+use crate::telemetry::access::AccessLog;
+use crate::telemetry::logs;
+use crate::telemetry::meters::{LogLabel, Meters};
+use crate::translate::{Settings, Translator};
+use ending::Signals;
+use view::Board;
+
+/// How long connections may wait unaccepted for the first table, before the sockets are closed until there is one.
+const FIRST_TABLE: Duration = Duration::from_secs(10);
+/// Events that may wait for the control loop.
+const EVENTS: usize = 64;
+
+/// Why the program could not start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log's file cannot be opened.
+    #[error(transparent)]
+    Log(#[from] logs::Error),
+    /// The access log's file cannot be opened.
+    #[error("open the access log")]
+    AccessLog(#[source] io::Error),
+    /// A listener cannot be opened.
+    #[error(transparent)]
+    Listener(#[from] listener::Error),
+    /// The data plane cannot start.
+    #[error("start the data plane")]
+    Proxy(#[from] proxy::TlsError),
+    /// The control plane's runtime cannot start.
+    #[error("start the control plane")]
+    Runtime(#[source] io::Error),
+    /// The source cannot start.
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    /// A worker has ended before its time.
+    #[error("worker {worker} ended: {error}")]
+    Worker {
+        /// Which one.
+        worker: usize,
+        /// What it said.
+        error: String,
+    },
+}
+
+/// How objects are read with this configuration; for `adit check`, which is the translation that serves.
+pub fn translate_settings(config: &Config) -> Settings {
+    convert::translate(config)
+}
+
+/// Asks `/ping` of the adit that was started with this configuration; the URL that answered.
+pub fn healthcheck(config: &Config) -> Result<String, healthcheck::Error> {
+    healthcheck::ask(config)
+}
+
+/// Runs the demo: the program as it is, on manifests and backends that it brings along.
+pub fn run_demo(config: Config, warnings: &[Warning], mut demo: Demo) -> Result<(), Error> {
+    let secret = demo.secret.clone();
+    run_with(config, warnings, vec![secret], |runtime| {
+        demo.start(runtime);
+        print!("{}", demo.hints());
+    })
+}
+
+/// Runs the program until a signal, or until it can go on no longer.
+pub fn run(config: Config, warnings: &[Warning]) -> Result<(), Error> {
+    run_with(config, warnings, Vec::new(), |_| {})
+}
+
+/// Runs the program on the source's objects and these; `started` is called once all listeners are open.
+fn run_with(
+    config: Config,
+    warnings: &[Warning],
+    objects: Vec<Change>,
+    started: impl FnOnce(&tokio::runtime::Handle),
+) -> Result<(), Error> {
+    let log = logs::init(&config.log).map(Arc::new)?;
+    info!(version = env!("CARGO_PKG_VERSION"), "adit starts");
+    for warning in warnings {
+        warn!("{}", warning.0);
+    }
+    let workers = limits::workers(config.workers);
+    let meters = Meters::new(convert::meters(&config, workers));
+    meters.own().watch_drops(LogLabel::Process, log.drops());
+    let access_log = config
+        .access_log
+        .as_ref()
+        .map(|log| AccessLog::start(log.settings.clone()))
+        .transpose()
+        .map_err(Error::AccessLog)?
+        .map(Arc::new);
+    if let Some(access_log) = &access_log {
+        meters.own().watch_drops(LogLabel::Access, access_log.drops());
+    }
+
+    let listeners: Vec<Arc<Listener>> = config.listeners.iter().cloned().map(Arc::new).collect();
+    let sockets = bind(&listeners)?;
+    let mut admin_sockets = Vec::new();
+    for listener in &config.admin_listeners {
+        let mut bound = Listener::new(listener.name.clone(), listener.address.clone());
+        bound.reuse_port = listener.reuse_port;
+        admin_sockets.push((listener.clone(), listener::bind(&bound)?));
+    }
+    for (index, socket) in &sockets {
+        listening(&listeners[*index].name, socket);
+    }
+    for (listener, socket) in &admin_sockets {
+        listening(&listener.name, socket);
+    }
+
+    let board = Board::new();
+    let pages: Arc<OnceLock<Arc<Admin>>> = Arc::default();
+    let max_connections = limits::connections();
+    info!(workers, maxConnections = max_connections, "limits");
+    let proxy = Arc::new(Proxy::start(proxy::Settings {
+        listeners: listeners.clone(),
+        workers,
+        transport: convert::transport(&config.transport),
+        client_tls: convert::client_tls(&config.transport),
+        host_name: limits::host_name(),
+        meters: meters.clone(),
+        access_log: access_log.clone(),
+        internal: convert::internal_pages(&pages),
+        max_connections,
+    })?);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .map_err(Error::Runtime)?;
+    let admin = Arc::new(Admin::new(convert::admin(&config, &meters, &board, &proxy)));
+    let _ = pages.set(admin.clone());
+    let seen = view::Seen { meters: meters.clone(), admin: admin.clone(), proxy: proxy.clone() };
+    let result = runtime.block_on(async {
+        let signals = Signals::new(log.clone(), access_log.clone()).map_err(Error::Runtime)?;
+        let mut tasks = JoinSet::new();
+        let (stop, stopped) = watch::channel(false);
+        for (listener, socket) in admin_sockets {
+            let socket = tokio::net::TcpListener::from_std(socket).map_err(Error::Runtime)?;
+            tasks.spawn(admin::serve(socket, admin.clone(), listener.pages, until(stopped.clone())));
+        }
+        let (readiness, ready) = watch::channel(Readiness::default());
+        board.follow(ready.clone());
+        let failed = control_plane(&config, &seen, objects, readiness, &stopped, &mut tasks);
+        let accepting = accept(proxy.clone(), listeners.clone(), sockets, ready);
+        started(&tokio::runtime::Handle::current());
+        let result = tokio::select! {
+            result = accepting => result.map(|never| match never {}),
+            failed = failed => failed.map_or(Ok(()), |error| Err(error.into())),
+            end = ending::worker_ends(&proxy) => Err(end),
+            signal = signals.first() => {
+                ending::end(signal, &config, &board, &proxy, &signals).await;
+                Ok(())
+            }
+        };
+        stop.send_replace(true);
+        let finish = async { while tasks.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(Duration::from_secs(3), finish).await;
+        result
+    });
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    match &result {
+        Ok(()) => info!("adit ends"),
+        Err(error) => error!("{}", chain(error)),
+    }
+    if let Some(access_log) = access_log {
+        access_log.flush();
+    }
+    result
+}
+
+/// An error with its causes, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+fn bind(listeners: &[Arc<Listener>]) -> Result<Vec<(usize, TcpListener)>, listener::Error> {
+    listeners.iter().enumerate().map(|(index, listener)| Ok((index, listener::bind(listener)?))).collect()
+}
+
+fn listening(name: &str, socket: &TcpListener) {
+    if let Ok(address) = socket.local_addr() {
+        info!(entryPointName = name, address = %address, "listening");
+    }
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// Starts what brings objects and what turns them into tables. The answer comes when the source fails.
+fn control_plane(
+    config: &Config,
+    seen: &view::Seen,
+    objects: Vec<Change>,
+    readiness: watch::Sender<Readiness>,
+    stopped: &watch::Receiver<bool>,
+    tasks: &mut JoinSet<()>,
+) -> impl Future<Output = Option<source::Error>> + use<> {
+    let (failed, failure) = oneshot::channel();
+    let (events, received) = mpsc::channel(EVENTS);
+    if !objects.is_empty() {
+        let _ = events.try_send(source::Event::Changes(objects));
+    }
+    let (statuses, wanted) = watch::channel(Arc::default());
+    let translator = Translator::new(convert::translate(config));
+    let (publish, on_swap) = view::publisher(seen.clone());
+    let outlets = Outlets { publish, on_swap, readiness, statuses };
+    tasks.spawn(control::run(
+        received,
+        translator,
+        control::holdoff::Settings::default(),
+        outlets,
+        until(stopped.clone()),
+    ));
+    match &config.source {
+        Source::Directory(path) => {
+            let source = source::directory::run(
+                source::directory::Settings { path: path.clone() },
+                events,
+                until(stopped.clone()),
+            );
+            tasks.spawn(async move {
+                if let Err(error) = source.await {
+                    let _ = failed.send(error);
+                }
+            });
+        }
+        Source::Cluster(cluster) => {
+            let writes = config.ingress.status != StatusFrom::Nothing;
+            let settings = convert::cluster(config, cluster);
+            let connection = convert::connection(cluster);
+            let stop = until(stopped.clone());
+            let (status_stop, lease_stop) = (stopped.clone(), stopped.clone());
+            let lease = convert::lease(config);
+            let meters = seen.meters.clone();
+            tasks.spawn(async move {
+                let result = async {
+                    let client = source::cluster::connect(&connection).await?;
+                    let (leadership, leads) = watch::channel(Leadership::default());
+                    let writing = async {
+                        if writes {
+                            let lead = control::leader::run(client.clone(), lease, leadership, until(lease_stop));
+                            let write = control::status::run(client.clone(), wanted, leads.clone(), until(status_stop));
+                            tokio::join!(lead, write, view::show_leadership(leads, meters));
+                        }
+                    };
+                    let watching = source::cluster::run(client.clone(), settings, events, stop);
+                    let ((), result) = tokio::join!(writing, watching);
+                    result
+                };
+                if let Err(error) = result.await {
+                    let _ = failed.send(error);
+                }
+            });
+        }
+        Source::None => {
+            warn!(
+                "no provider is configured: nothing is served but 404; set --providers.kubernetesingress or --providers.directory.path"
+            );
+            tasks.spawn(async move {
+                let _ = events.send(source::Event::Synced).await;
+                drop(failed);
+                events.closed().await;
+            });
+        }
+    }
+    async move { failure.await.ok() }
+}
+
+enum Never {}
+
+/// Opens the listeners for clients once there is a table. Until then connections wait in the listen queue; when that
+/// takes too long the sockets close, so that clients and load balancers see a pod that does not serve.
+async fn accept(
+    proxy: Arc<Proxy>,
+    listeners: Vec<Arc<Listener>>,
+    sockets: Vec<(usize, TcpListener)>,
+    mut ready: watch::Receiver<Readiness>,
+) -> Result<Never, Error> {
+    let first = tokio::time::timeout(FIRST_TABLE, ready.wait_for(|ready| ready.installed))
+        .await
+        .is_ok_and(|ready| ready.is_ok());
+    let sockets = if first {
+        sockets
+    } else {
+        warn!("no routing table after {} s: the entry points close until there is one", FIRST_TABLE.as_secs());
+        drop(sockets);
+        if ready.wait_for(|ready| ready.installed).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        bind(&listeners)?
+    };
+    proxy.listen(sockets).map_err(Error::Runtime)?;
+    std::future::pending().await
+}

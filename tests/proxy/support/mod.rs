@@ -1,0 +1,20 @@
+//! What the tests stand on: the built program on manifests of the test's own, real sockets, real backends.
+
+pub(crate) mod backend;
+pub(crate) mod client;
+pub(crate) mod gateway;
+pub(crate) mod secure;
+
+use std::time::{Duration, Instant};
+
+/// Waits until `condition` holds; fails with `what` after ten seconds.
+pub(crate) async fn eventually<F: AsyncFnMut() -> bool>(what: &str, mut condition: F) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        if condition().await {
+            return;
+        }
+        assert!(Instant::now() < deadline, "not within 10 s: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
