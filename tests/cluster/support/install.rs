@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::client::expect;
-use super::kubectl::{Applied, Namespace, image, kubectl, load_balancer, rolled_out};
+use super::kubectl::{Applied, Namespace, image, kubectl, load_balancer, rolled_out, try_kubectl};
 use super::{PATIENCE, eventually};
 
 /// The Deployment behind every Ingress here.
@@ -63,9 +63,15 @@ impl Kustomized {
 
 impl Drop for Kustomized {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // What is needed to understand a failure goes away with the installation.
+            for words in ["get pods -A -o wide", "logs -n adit --prefix --tail=100 -l app.kubernetes.io/name=adit"] {
+                eprintln!("kubectl {words}\n{}", try_kubectl(words).unwrap_or_else(|error| error));
+            }
+        }
         let words =
             format!("delete -k {} --ignore-not-found --wait --timeout={}s", self.0.display(), PATIENCE.as_secs());
-        if let Err(error) = super::kubectl::try_kubectl(&words) {
+        if let Err(error) = try_kubectl(&words) {
             eprintln!("kubectl {words}: {error}");
         }
     }
