@@ -95,7 +95,6 @@ impl Ejection {
         let points = self.points.load(Relaxed).saturating_add(points);
         self.points.store(points, Relaxed);
         if points >= LIMIT && allowed() {
-            self.points.store(0, Relaxed);
             // Failing again soon after coming back continues the row.
             if now.saturating_sub(self.back.load(Relaxed)) > LONGEST {
                 self.times.store(0, Relaxed);

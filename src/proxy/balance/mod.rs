@@ -69,7 +69,7 @@ impl<'a> Choice<'a> {
         // A retry is no occasion to try an endpoint that was bad.
         let due = |endpoint: &EndpointState| slot == 0 && standing(endpoint) == Standing::Due;
         let fit = |endpoint: &EndpointState| untried(endpoint) && standing(endpoint) == Standing::In;
-        let fit_or_due = |endpoint: &EndpointState| fit(endpoint) || (due(endpoint) && untried(endpoint));
+        let fit_or_due = |endpoint: &EndpointState| fit(endpoint) || due(endpoint);
 
         let mut a_try = false;
         let own = || ready.iter().chain(draining).find(|endpoint| Some(endpoint.id) == self.session && fit(endpoint));

@@ -203,6 +203,19 @@ fn a_try_that_fails_keeps_it_out_for_longer() {
 }
 
 #[test]
+fn a_try_that_is_due_goes_before_any_comparison() {
+    for seed in 0..20 {
+        let mut bench = Bench::new(Balance::PeakEwma, 2, 0);
+        bench.random = Cell::new(seed);
+        bench.eject(0);
+        bench.later(1);
+        let at: Vec<_> = (0..2).map(|_| bench.pick(&mut bench.choice()).expect("an endpoint")).collect();
+        assert_eq!(at[0].endpoint().address, address(0), "seed {seed}");
+        assert_eq!(at[1].endpoint().address, address(1), "seed {seed}: the one try is taken");
+    }
+}
+
+#[test]
 fn a_retry_is_no_occasion_to_try_an_ejected_endpoint() {
     let mut bench = Bench::new(Balance::PeakEwma, 3, 0);
     bench.eject(0);
@@ -251,6 +264,19 @@ fn gateway_errors_count_as_failures_and_errors_of_the_application_do_not() {
             bench.answered(StatusCode::from_u16(status).expect("a status"));
         }
         assert_eq!(bench.ejected().len(), ejected, "{status}");
+    }
+}
+
+#[test]
+fn six_gateway_errors_in_a_row_eject_as_three_broken_requests_do() {
+    for (fails, fine) in [(6, false), (5, true)] {
+        let bench = Bench::new(Balance::RoundRobin, 2, 0);
+        for turn in 0..12 {
+            let lease = bench.pick(&mut bench.choice()).expect("an endpoint");
+            let bad = lease.endpoint().address == address(0) && turn / 2 < fails;
+            lease.answered(bench.now, if bad { StatusCode::BAD_GATEWAY } else { StatusCode::OK });
+        }
+        assert_eq!(bench.ejected().is_empty(), fine, "{fails}");
     }
 }
 

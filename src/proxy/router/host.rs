@@ -130,6 +130,12 @@ impl HostRoutes {
         }
     }
 
+    /// The longest walk up in its index.
+    #[cfg(test)]
+    pub(super) fn deepest(&self) -> Option<usize> {
+        self.index.as_ref().map(PathIndex::deepest)
+    }
+
     fn first(&self, lookup: &Lookup<'_>) -> Option<&Entry> {
         let Some(index) = &self.index else {
             return self.entries.iter().find(|entry| entry.serves(lookup) && entry.matches(lookup.path, &self.text));

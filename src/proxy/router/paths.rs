@@ -62,6 +62,13 @@ impl PathIndex {
         Self { nodes: nodes.into(), regexes: regexes.into() }
     }
 
+    /// The longest walk up, in nodes.
+    #[cfg(test)]
+    pub(super) fn deepest(&self) -> usize {
+        let depth = |node: &Node| std::iter::successors(Some(node), |node| self.nodes.get(node.parent?)).count();
+        self.nodes.iter().map(depth).max().unwrap_or(0)
+    }
+
     /// The lowest position whose path matches and that `accepts`; it is asked for regular expressions as well, whose
     /// paths are for it to match.
     pub(super) fn first(&self, path: &str, text: &str, accepts: impl Fn(usize) -> bool) -> Option<usize> {

@@ -390,6 +390,28 @@ fn an_unchanged_route_keeps_its_compiled_form_when_others_of_its_host_change() {
 }
 
 #[test]
+fn a_host_without_routes_is_no_host() {
+    let before = [draft("a.x", prefix("/")), draft("*.x", prefix("/")), draft("", prefix("/"))];
+    let old = Router::compile(None, &table(&before), make);
+    let mut emptied = RouteTable::default();
+    for host in ["a.x", "*.x", ""] {
+        let host = HostPattern::parse(host).expect("a host");
+        emptied.hosts.insert(host.clone(), Arc::new(VirtualHost { host, routes: Vec::new() }));
+    }
+    let new = Router::compile(Some(&old), &Arc::new(emptied), make);
+    assert_eq!(winner(&new, &lookup("a.x", "/")), None);
+}
+
+#[test]
+fn the_walk_up_from_a_path_meets_only_what_it_begins_with() {
+    let drafts: Vec<_> =
+        (0..100).map(|n| draft("a.x", prefix(&format!("/{n}")))).chain([draft("a.x", prefix("/"))]).collect();
+    let router = compile(&drafts);
+    // The root, and for two digits the one: siblings are no ancestors.
+    assert_eq!(router.exact.get("a.x").and_then(|routes| routes.deepest()), Some(3));
+}
+
+#[test]
 fn a_host_that_goes_leaves_nothing_behind() {
     let before = [draft("a.x", prefix("/")), draft("*.x", prefix("/")), draft("", prefix("/"))];
     let old = Router::compile(None, &table(&before), make);

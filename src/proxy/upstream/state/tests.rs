@@ -53,9 +53,14 @@ fn equal_settings_share_one_state_as_long_as_anyone_holds_it() {
     assert!(Arc::ptr_eq(&first, &same));
     assert!(!Arc::ptr_eq(&first, &upstreams.state(&spec("b", Protocol::Http))));
     drop(same);
+    upstreams.forget_unused();
+    assert!(Arc::ptr_eq(&first, &upstreams.state(&first.spec)), "what is used is not forgotten");
     let weak = Arc::downgrade(&first);
     drop(first);
     assert!(weak.upgrade().is_none());
+    let next = upstreams.state(&spec("a", Protocol::Http));
+    assert_eq!(upstreams.lock().states[&spec("a", Protocol::Http).id].len(), 1, "what is gone is not kept");
+    drop(next);
     upstreams.forget_unused();
     assert!(upstreams.lock().states.is_empty());
 }
@@ -132,13 +137,13 @@ fn a_new_endpoint_is_taken_to_be_as_fast_as_the_median() {
     let spec = spec("a", Protocol::Http);
     let upstreams = Upstreams::new();
     let state = upstreams.state(&spec);
-    upstreams.update_endpoints(&one(&spec, set(&[1, 2, 3, 4], &[])));
+    upstreams.update_endpoints(&one(&spec, set(&[1, 2, 3, 4, 5], &[])));
     assert_eq!(ready(&state)[0].load.latency(), 0, "nothing is known");
     for (endpoint, latency) in ready(&state).iter().zip([30, 10, 20]) {
         endpoint.load.learn(crate::proxy::balance::Sample::Answer(latency), 0);
     }
-    upstreams.update_endpoints(&one(&spec, set(&[1, 2, 3, 4, 5], &[])));
-    assert_eq!(ready(&state)[4].load.latency(), 20);
+    upstreams.update_endpoints(&one(&spec, set(&[1, 2, 3, 4, 5, 6], &[])));
+    assert_eq!(ready(&state)[5].load.latency(), 20);
     assert_eq!(ready(&state)[3].load.latency(), 0, "still unknown");
 }
 
