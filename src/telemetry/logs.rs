@@ -20,19 +20,12 @@ use super::writer::{FLUSH_TIME, Line, Target, Writer};
 
 /// Crates whose own events are of use only to those who work on them. They are shown from WARN on, and at TRACE from
 /// DEBUG on: below that some print whole frames, and with them cookies.
-const DEPENDENCIES: &[&str] = &[
-    "h2",
-    "hyper",
-    "hyper_util",
-    "hyper_rustls",
-    "kube",
-    "kube_client",
-    "kube_runtime",
-    "notify",
-    "rustls",
-    "tokio_rustls",
-    "tower",
-];
+const DEPENDENCIES: &[&str] =
+    &["h2", "hyper", "hyper_util", "hyper_rustls", "notify", "rustls", "tokio_rustls", "tower"];
+
+/// The Kubernetes client's crates. They log each try of each watch; the source says the same once, so that an outage does
+/// not fill the log. From DEBUG on they are shown like the rest.
+const KUBE: &[&str] = &["kube", "kube_client", "kube_runtime"];
 
 /// `log.level`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -194,7 +187,11 @@ pub fn init(settings: &LogSettings) -> Result<LogGuard, Error> {
 fn subscriber(settings: &LogSettings, color: bool, writer: Arc<Writer<String>>) -> impl Subscriber + Send + Sync {
     let level = settings.level.filter();
     let theirs = if settings.level == Level::Trace { LevelFilter::DEBUG } else { level.min(LevelFilter::WARN) };
-    let filter = Targets::new().with_default(level).with_targets(DEPENDENCIES.iter().map(|target| (*target, theirs)));
+    let kube = if level >= LevelFilter::DEBUG { theirs } else { LevelFilter::OFF };
+    let filter = Targets::new()
+        .with_default(level)
+        .with_targets(DEPENDENCIES.iter().map(|target| (*target, theirs)))
+        .with_targets(KUBE.iter().map(|target| (*target, kube)));
     let lines = Lines { format: settings.format, color, caller: settings.level.shows_caller(), writer };
     tracing_subscriber::registry().with(filter).with(lines)
 }
@@ -429,6 +426,7 @@ mod tests {
         assert_eq!(debug.lines().count(), 1, "{debug}");
         let trace = logged(&LogSettings { level: Level::Trace, ..LogSettings::default() }, false, log);
         assert!(trace.contains("noise") && !trace.contains("cookie"), "{trace}");
+        assert_eq!(logged(&LogSettings::default(), false, log), "");
     }
 
     #[test]

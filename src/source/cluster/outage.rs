@@ -13,6 +13,8 @@ use super::watch::Scope;
 const WELL_AFTER: Duration = Duration::from_secs(15);
 /// How often an outage that lasts is mentioned.
 const REMIND_EVERY: Duration = Duration::from_secs(30);
+/// A watch that failed within this is still in trouble: it tries again after two seconds, and connecting may take five.
+const FRESH: Duration = Duration::from_secs(8);
 
 /// The watches in trouble.
 #[derive(Debug, Default)]
@@ -32,6 +34,7 @@ struct Trouble {
 struct Said {
     first: Instant,
     last: Instant,
+    last_failure: Instant,
 }
 
 impl Outage {
@@ -41,36 +44,42 @@ impl Outage {
         trouble.times = trouble.times.saturating_add(1);
         trouble.last = now;
         trouble.reason = reason;
+        if let Some(said) = &mut self.said {
+            said.last_failure = now;
+        }
         if self.said.is_none() && (trouble.times > 1 || !synced) {
-            self.said = Some(Said { first: now, last: now });
+            self.said = Some(Said { first: now, last: now, last_failure: now });
             warn!("the Kubernetes API server fails us: {}; {}", trouble.reason, meanwhile(synced));
         }
     }
 
     /// A watch got an answer.
-    pub(super) fn answered(&mut self, scope: &Scope, now: Instant) {
+    pub(super) fn answered(&mut self, scope: &Scope) {
         if self.troubled.remove(scope).is_some() {
-            self.end_if_well(now);
+            self.end_if_well();
         }
     }
 
     /// Mentions an outage that lasts; notices its end.
     pub(super) fn tick(&mut self, synced: bool, now: Instant) {
         self.troubled.retain(|_, trouble| now.duration_since(trouble.last) < WELL_AFTER);
-        self.end_if_well(now);
+        self.end_if_well();
         let (Some(said), Some(trouble)) = (&mut self.said, self.troubled.values().next()) else { return };
-        if now.duration_since(said.last) >= REMIND_EVERY {
+        if now.duration_since(said.last) >= REMIND_EVERY && now.duration_since(said.last_failure) < FRESH {
             said.last = now;
             let lasting = now.duration_since(said.first).as_secs();
             warn!("the Kubernetes API server fails us for {lasting} s now: {}; {}", trouble.reason, meanwhile(synced));
         }
     }
 
-    fn end_if_well(&mut self, now: Instant) {
+    fn end_if_well(&mut self) {
         if self.troubled.is_empty()
             && let Some(said) = self.said.take()
         {
-            info!("the Kubernetes API server answers again, after {} s", now.duration_since(said.first).as_secs());
+            info!(
+                "the Kubernetes API server answers again, after {} s",
+                said.last_failure.duration_since(said.first).as_secs()
+            );
         }
     }
 }
@@ -108,9 +117,9 @@ mod tests {
         for kind in [Kind::Nodes, Kind::Nodes, Kind::Secrets] {
             outage.failed(scope(kind), "refused".into(), true, now);
         }
-        outage.answered(&scope(Kind::Nodes), now);
+        outage.answered(&scope(Kind::Nodes));
         assert!(outage.said.is_some());
-        outage.answered(&scope(Kind::Secrets), now);
+        outage.answered(&scope(Kind::Secrets));
         assert!(outage.said.is_none());
     }
 

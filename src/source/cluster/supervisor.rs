@@ -69,7 +69,7 @@ impl Supervisor {
     pub(super) fn take(&mut self, message: Message, now: Instant) -> Vec<Event> {
         let mut changes = match message {
             Message::Changes { scope, changes, listed } => {
-                self.outage.answered(&scope, now);
+                self.outage.answered(&scope);
                 if listed {
                     self.listed(&scope);
                 }
@@ -77,7 +77,7 @@ impl Supervisor {
             }
             Message::Refused { scope, reason } => {
                 // The API server answers, if not what we hoped for.
-                self.outage.answered(&scope, now);
+                self.outage.answered(&scope);
                 self.refused(&scope, &reason);
                 Vec::new()
             }
