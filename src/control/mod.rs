@@ -164,21 +164,33 @@ impl<P: FnMut(&Output), S: FnMut(Duration)> State<P, S> {
             info!("the first routing table is installed: {hosts} hosts from {ingresses} Ingresses");
             self.outlets.readiness.send_modify(|readiness| readiness.installed = true);
         }
-        if report_differs {
+        if report_differs && self.last.as_ref().is_none_or(|last| last.report.problems != output.report.problems) {
             self.problems.news(&output.report).log();
         }
-        let concerns_statuses = |touched: &Touched| matches!(touched, Touched::Ingress(_) | Touched::All);
-        if report_differs || touched.iter().any(concerns_statuses) {
-            let wanted = status::wanted(&self.objects, &output.report);
-            self.outlets.statuses.send_if_modified(|before| {
-                let differs = **before != wanted;
-                if differs {
-                    *before = Arc::new(wanted);
-                }
-                differs
-            });
-        }
+        self.compare_statuses(&output, &touched);
         // The old output ends here, on the control plane's runtime.
         self.last = Some(output);
+    }
+
+    /// One changed Ingress among ten thousand is compared alone.
+    fn compare_statuses(&self, output: &Output, touched: &[Touched]) {
+        let ingresses: Vec<_> = touched
+            .iter()
+            .filter_map(|touched| match touched {
+                Touched::Ingress(key) => Some(key),
+                _ => None,
+            })
+            .collect();
+        let accepted = &output.report.accepted;
+        let same_accepted = self.last.as_ref().is_some_and(|last| last.report.accepted.ptr_eq(accepted));
+        let alone = ingresses.len() == touched.len() || same_accepted;
+        self.outlets.statuses.send_if_modified(|before| {
+            let wanted = status::wanted(before, alone.then_some(&ingresses), &self.objects, &output.report);
+            let differs = **before != wanted;
+            if differs {
+                *before = Arc::new(wanted);
+            }
+            differs
+        });
     }
 }

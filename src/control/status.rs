@@ -27,17 +27,24 @@ pub struct Wanted {
     pub ingresses: BTreeSet<ObjectKey>,
 }
 
-/// Compares what is with what the report wants.
-pub(super) fn wanted(objects: &Objects, report: &Report) -> Wanted {
+/// Compares what is with what the report wants. `touched`: only these may have changed since `before`; without it, all.
+pub(super) fn wanted(before: &Wanted, touched: Option<&[&ObjectKey]>, objects: &Objects, report: &Report) -> Wanted {
     let Some(addresses) = &report.addresses else { return Wanted::default() };
     let addresses: BTreeSet<_> = addresses.iter().cloned().collect();
     let differs = |key: &ObjectKey| objects.ingresses.get(key).is_some_and(|ingress| said(ingress) != addresses);
-    let ingresses = report
-        .accepted
-        .iter()
-        .map(|(namespace, name)| ObjectKey { namespace: namespace.clone(), name: name.clone() })
-        .filter(differs)
-        .collect();
+    let Some(touched) = touched.filter(|_| before.addresses == addresses) else {
+        let accepted = report.accepted.iter();
+        let keys = accepted.map(|(namespace, name)| ObjectKey { namespace: namespace.clone(), name: name.clone() });
+        return Wanted { ingresses: keys.filter(differs).collect(), addresses };
+    };
+    let mut ingresses = before.ingresses.clone();
+    for key in touched {
+        if report.accepted.contains(&(key.namespace.clone(), key.name.clone())) && differs(key) {
+            ingresses.insert((*key).clone());
+        } else {
+            ingresses.remove(*key);
+        }
+    }
     Wanted { addresses, ingresses }
 }
 
@@ -220,7 +227,8 @@ mod tests {
         let both = [a.clone(), b.clone()];
         let turned = [b.clone(), a.clone()];
         let objects = objects(&[("same", &turned), ("none", &[]), ("part", &both[..1]), ("foreign", &[])]);
-        let wanted = wanted(&objects, &report(&["same", "none", "part", "unknown"], Some(&both)));
+        let wanted =
+            wanted(&Wanted::default(), None, &objects, &report(&["same", "none", "part", "unknown"], Some(&both)));
         let names: Vec<_> = wanted.ingresses.iter().map(|key| &*key.name).collect();
         assert_eq!(names, ["none", "part"]);
         assert_eq!(wanted.addresses, BTreeSet::from(both));
@@ -229,6 +237,22 @@ mod tests {
     #[test]
     fn nothing_is_written_when_no_address_is_configured() {
         let objects = objects(&[("a", &[])]);
-        assert_eq!(wanted(&objects, &report(&["a"], None)), Wanted::default());
+        assert_eq!(wanted(&Wanted::default(), None, &objects, &report(&["a"], None)), Wanted::default());
+    }
+
+    #[test]
+    fn looking_at_what_was_touched_comes_to_the_same_as_looking_at_all() {
+        let addresses = [StatusAddress::Ip("192.0.2.1".into())];
+        let all = report(&["a", "b", "c"], Some(&addresses));
+        let before = wanted(&Wanted::default(), None, &objects(&[("a", &[]), ("b", &[]), ("c", &addresses)]), &all);
+        // a is written, b is not ours any more, c is spoilt.
+        let after = objects(&[("a", &addresses), ("b", &[]), ("c", &[])]);
+        let fewer = report(&["a", "c"], Some(&addresses));
+        let keys = ["a", "b", "c"].map(|name| ObjectKey::new("default", name));
+        let touched: Vec<_> = keys.iter().collect();
+        assert_eq!(wanted(&before, Some(&touched), &after, &fewer), wanted(&before, None, &after, &fewer));
+        // Other addresses concern all, whatever was touched.
+        let other = report(&["a", "c"], Some(&[StatusAddress::Ip("192.0.2.9".into())]));
+        assert_eq!(wanted(&before, Some(&[]), &after, &other).ingresses.len(), 2);
     }
 }
