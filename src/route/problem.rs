@@ -109,7 +109,11 @@ impl fmt::Display for Problem {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        write!(f, "{severity} {} {} {}: {}; {}", self.code, self.object, self.field, self.reason, self.action)
+        write!(f, "{severity} {} {}", self.code, self.object)?;
+        if !self.field.is_empty() {
+            write!(f, " {}", self.field)?;
+        }
+        write!(f, ": {}; {}", self.reason, self.action)
     }
 }
 
