@@ -3,15 +3,16 @@
 use http::StatusCode;
 
 use crate::support::client::{Connection, get_tls};
-use crate::support::eventually;
 use crate::support::install::Installation;
 use crate::support::kubectl::apply;
+use crate::support::{eventually, turn};
 
 const HOST: &str = "secure.lvh.me";
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cluster"]
 async fn a_certificate_rotates_without_a_broken_connection_and_a_bad_one_keeps_the_last_good_one() {
+    let _turn = turn();
     let installation = Installation::new().await;
     let address = &installation.address;
     let [first, second] = [made(), made()];

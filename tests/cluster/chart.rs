@@ -3,9 +3,9 @@
 use http::StatusCode;
 
 use crate::support::client::{expect, get_tls};
-use crate::support::eventually;
 use crate::support::install::{WEATHER, weather_ingress};
 use crate::support::kubectl::{Applied, Namespace, kubectl, load_balancer, rolled_out};
+use crate::support::{eventually, turn};
 
 const CHART: &str = include_str!("manifests/chart.yaml");
 const SELECTOR: &str = "app.kubernetes.io/name=traefik";
@@ -13,6 +13,7 @@ const SELECTOR: &str = "app.kubernetes.io/name=traefik";
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cluster"]
 async fn the_charts_installation_serves_its_ports_probes_metrics_and_statuses_after_a_change_of_image() {
+    let _turn = turn();
     let _chart = Applied::new("default", CHART);
     let namespace = Namespace::new("adit-weather");
     let _weather = Applied::new(namespace.0, &format!("{WEATHER}---\n{}", weather_ingress("traefik")));

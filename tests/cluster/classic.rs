@@ -5,10 +5,10 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::support::client::{expect, get};
-use crate::support::eventually;
 use crate::support::install::WEATHER;
 use crate::support::kubectl::{Applied, kubectl, load_balancer, pods, rolled_out};
 use crate::support::load::Load;
+use crate::support::{eventually, turn};
 
 const CLASSIC: &str = include_str!("manifests/classic.yaml");
 const HOST: &str = "weather.lvh.me";
@@ -16,6 +16,7 @@ const HOST: &str = "weather.lvh.me";
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cluster"]
 async fn the_classic_installation_routes_and_has_its_admin_panel_after_a_change_of_image() {
+    let _turn = turn();
     let _applied = (Applied::new("default", CLASSIC), Applied::new("default", WEATHER));
     let address = installed().await;
 
@@ -33,6 +34,7 @@ async fn the_classic_installation_routes_and_has_its_admin_panel_after_a_change_
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cluster"]
 async fn no_request_fails_while_the_backend_scales_and_rolls_and_adit_itself_rolls() {
+    let _turn = turn();
     let _applied = (Applied::new("default", CLASSIC), Applied::new("default", WEATHER));
     let address = installed().await;
     let load = Load::start(&address, 40, Duration::from_millis(200));

@@ -5,14 +5,15 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::support::client::get_tls;
-use crate::support::eventually;
 use crate::support::install::Installation;
 use crate::support::kubectl::{kubectl, rolled_out};
 use crate::support::load::Load;
+use crate::support::{eventually, turn};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cluster"]
 async fn the_installation_works_shows_addresses_and_rolls_without_a_failed_request() {
+    let _turn = turn();
     let installation = Installation::new().await;
     eventually("kubectl get ingress shows the address", async || {
         let shown = kubectl("get ingress -n adit-weather");

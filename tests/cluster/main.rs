@@ -1,7 +1,7 @@
 //! adit in a real cluster: any cluster that `KUBECONFIG` names, whose pods and Services this program reaches, and which
 //! has two images, `ADIT_IMAGE` and `ADIT_WEATHER_IMAGE` (see backend.rs).
 //!
-//! `cargo test --test cluster -- --ignored --test-threads=1`
+//! `cargo test --test cluster -- --ignored`
 
 mod certificates;
 mod chart;

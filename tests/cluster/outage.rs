@@ -13,10 +13,10 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::support::client::{expect, get};
-use crate::support::eventually;
 use crate::support::install::{Installation, weather_ingress};
 use crate::support::kubectl::{apply, kubectl, try_kubectl};
 use crate::support::load::Load;
+use crate::support::{eventually, turn};
 
 /// How long the API server is away.
 const OUTAGE: Duration = Duration::from_secs(90);
@@ -24,6 +24,7 @@ const OUTAGE: Duration = Duration::from_secs(90);
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cluster"]
 async fn nothing_fails_while_the_api_server_is_dead_and_changes_arrive_when_it_is_back() {
+    let _turn = turn();
     let Some(faults) = Faults::available() else { return };
     survive(async || {
         faults.signal("KILL", "kube-apiserver");
@@ -36,6 +37,7 @@ async fn nothing_fails_while_the_api_server_is_dead_and_changes_arrive_when_it_i
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cluster"]
 async fn nothing_fails_while_the_api_server_hangs_and_changes_arrive_when_it_goes_on() {
+    let _turn = turn();
     let Some(faults) = Faults::available() else { return };
     survive(async || {
         faults.signal("STOP", "kube-apiserver");

@@ -3,9 +3,9 @@
 use http::StatusCode;
 
 use crate::support::client::expect;
-use crate::support::eventually;
 use crate::support::install::WEATHER;
 use crate::support::kubectl::{Applied, apply, kubectl, load_balancer, pods, rolled_out};
+use crate::support::{eventually, turn};
 
 const CLASSIC: &str = include_str!("manifests/classic.yaml");
 
@@ -49,6 +49,7 @@ async fn the_role_without_nodes_is_enough() {
 
 impl Generation {
     async fn is_enough(&self) {
+        let _turn = turn();
         let _applied = (Applied::new("default", CLASSIC), Applied::new("default", WEATHER));
         if !self.role.is_empty() {
             apply("default", self.role);

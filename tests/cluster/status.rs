@@ -1,12 +1,13 @@
 //! Statuses are written by one replica at a time, and by the next one when it is gone.
 
-use crate::support::eventually;
 use crate::support::install::{Installation, weather_ingress};
 use crate::support::kubectl::{apply, kubectl, try_kubectl};
+use crate::support::{eventually, turn};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cluster"]
 async fn one_of_two_replicas_writes_statuses_and_the_other_takes_over() {
+    let _turn = turn();
     let installation = Installation::new().await;
     status_is("weather-api-ingress", &installation.address).await;
     let before = version("weather-api-ingress");

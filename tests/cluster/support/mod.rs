@@ -5,6 +5,8 @@ pub(crate) mod install;
 pub(crate) mod kubectl;
 pub(crate) mod load;
 
+use std::env;
+use std::fs::File;
 use std::time::{Duration, Instant};
 
 /// How long anything in a cluster may take to become true.
@@ -25,4 +27,13 @@ pub(crate) async fn within<T>(limit: Duration, what: &str, mut condition: impl A
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
+}
+
+/// This test's turn: names in a cluster are shared, also with a run of another checkout on this machine. Take it first,
+/// so that it is given back last.
+pub(crate) fn turn() -> File {
+    let path = env::temp_dir().join("adit-cluster-tests.lock");
+    let file = File::create(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    tokio::task::block_in_place(|| file.lock()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    file
 }
