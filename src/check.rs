@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::objects::{Change, Objects};
 use crate::route::Severity;
-use crate::source::directory::{describe, name, read_all};
+use crate::source::directory::{name, place, read_all};
 use crate::source::manifest;
 use crate::translate::{self, Settings};
 
@@ -97,7 +97,8 @@ impl Found {
 
     fn take(&mut self, path: &Path, text: &str) {
         let manifests = manifest::parse(text);
-        self.undecodable.extend(manifests.problems.iter().map(|problem| describe(path, problem)));
+        self.undecodable
+            .extend(manifests.problems.iter().map(|problem| format!("{}: {}", place(path, problem), problem.reason)));
         for mut change in manifests.changes {
             if let Change::Unserved(_, count) = &mut change {
                 self.unserved = self.unserved.saturating_add(*count);

@@ -185,3 +185,21 @@ async fn the_statuses_that_differ_are_named_until_they_say_what_they_should() {
     gateway.apply(&written).await;
     gateway.statuses.wait_for(|wanted| wanted.ingresses.is_empty()).await.expect("the loop runs");
 }
+
+#[tokio::test]
+async fn an_object_that_cannot_be_decoded_is_a_problem_until_it_can() {
+    let mut gateway = Gateway::start();
+    gateway.apply(&(service() + &ingress("a", "a.example") + &slice("192.0.2.7"))).await;
+    gateway.say(Event::Synced).await;
+    let before = gateway.next().await;
+    let change =
+        |why: Option<&str>| Change::Undecodable("Ingress", ObjectKey::new("default", "b"), why.map(Into::into));
+    gateway.say(Event::Changes(vec![change(Some("bad"))])).await;
+    let output = gateway.next().await;
+    assert!(Arc::ptr_eq(&before.routes, &output.routes));
+    let problems: Vec<_> = output.report.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].starts_with("error undecodable Ingress default/b"), "{problems:?}");
+    gateway.say(Event::Changes(vec![change(None)])).await;
+    assert!(gateway.next().await.report.problems.is_empty());
+}

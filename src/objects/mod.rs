@@ -91,6 +91,8 @@ pub struct Objects {
     pub access: Access,
     /// Objects found that a later version would serve, counted by kind (`IngressRoute`).
     pub unserved: BTreeMap<&'static str, usize>,
+    /// Objects that could not be decoded, by kind and name, and why. Their last good version stays where it is.
+    pub undecodable: BTreeMap<(&'static str, ObjectKey), Arc<str>>,
     slice_owner: BTreeMap<ObjectKey, ObjectKey>,
 }
 
@@ -115,6 +117,8 @@ pub enum Change {
     Access(Access),
     /// The count of objects of this kind that nothing serves.
     Unserved(&'static str, usize),
+    /// An object of this kind cannot be decoded (`Some`: why), or can be again (`None`).
+    Undecodable(&'static str, ObjectKey, Option<Arc<str>>),
 }
 
 /// What a change concerns.
@@ -132,6 +136,8 @@ pub enum Touched {
     Secret(ObjectKey),
     /// Any Node.
     Nodes,
+    /// The report alone.
+    Report,
     /// Everything.
     All,
 }
@@ -163,6 +169,14 @@ impl Objects {
             Change::Access(access) => {
                 self.access = access;
                 vec![Touched::All]
+            }
+            Change::Undecodable(kind, key, reason) => {
+                let id = (kind, key);
+                let before = match reason.clone() {
+                    Some(reason) => self.undecodable.insert(id, reason),
+                    None => self.undecodable.remove(&id),
+                };
+                if before == reason { Vec::new() } else { vec![Touched::Report] }
             }
             Change::Unserved(kind, count) => {
                 let before = if count == 0 { self.unserved.remove(kind) } else { self.unserved.insert(kind, count) };

@@ -160,6 +160,7 @@ impl Translator {
                     all_endpoints |= *touched == Touched::All;
                 }
                 Touched::Nodes => all_endpoints = true,
+                Touched::Report => {}
                 Touched::Ingress(key) => drop(ingresses.insert(key.clone())),
                 Touched::Service(key) => {
                     ingresses.extend(self.by_service.get(key).into_iter().flatten().cloned());
@@ -274,6 +275,14 @@ impl Translator {
                 action: "write Ingresses for their routes, or keep Traefik beside adit for them".into(),
             });
         }
+        problems.extend(objects.undecodable.iter().map(|((kind, key), reason)| Problem {
+            severity: Severity::Error,
+            code: Code::Undecodable,
+            object: ObjectRef { kind, namespace: key.namespace.clone(), name: key.name.clone() },
+            field: String::new(),
+            reason: format!("cannot be decoded, and what it said before stays: {reason}"),
+            action: "correct the object".into(),
+        }));
         let routes = RouteTable {
             hosts: self.fold.hosts().clone(),
             certificates: self.fold.certificates().clone(),

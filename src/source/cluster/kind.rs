@@ -36,6 +36,19 @@ impl Kind {
         }
     }
 
+    /// What one of them is called.
+    pub(super) fn singular(self) -> &'static str {
+        match self {
+            Self::Ingresses => "Ingress",
+            Self::Classes => "IngressClass",
+            Self::Services => "Service",
+            Self::Slices => "EndpointSlice",
+            Self::Endpoints => "Endpoints",
+            Self::Secrets => "Secret",
+            Self::Nodes => "Node",
+        }
+    }
+
     /// The rule that allows it, as one line of a Role's or ClusterRole's `rules`.
     pub(super) fn rule(self) -> String {
         let (group, plural) = self.resource();

@@ -10,11 +10,16 @@ use crate::objects::ObjectKey;
 pub(super) struct Known<K> {
     objects: BTreeMap<ObjectKey, Arc<K>>,
     listing: Option<Listing<K>>,
+    /// Those that cannot be decoded, and why.
+    unreadable: BTreeMap<ObjectKey, String>,
+    /// Those of which that was told.
+    told: BTreeMap<ObjectKey, String>,
 }
 
 #[derive(Debug)]
 struct Listing<K> {
     seen: BTreeSet<ObjectKey>,
+    unreadable: BTreeMap<ObjectKey, String>,
     new: Vec<(ObjectKey, Arc<K>)>,
 }
 
@@ -23,7 +28,7 @@ pub(super) type Difference<K> = (ObjectKey, Option<Arc<K>>);
 
 impl<K> Default for Known<K> {
     fn default() -> Self {
-        Self { objects: BTreeMap::new(), listing: None }
+        Self { objects: BTreeMap::new(), listing: None, unreadable: BTreeMap::new(), told: BTreeMap::new() }
     }
 }
 
@@ -36,6 +41,7 @@ impl<K: PartialEq> Known<K> {
     /// An object came or changed. Nothing, when it says what we know already: the API server writes more into an
     /// object than translation reads.
     pub(super) fn put(&mut self, key: ObjectKey, object: K) -> Option<Difference<K>> {
+        self.unreadable.remove(&key);
         if self.objects.get(&key).is_some_and(|known| **known == object) {
             return None;
         }
@@ -44,14 +50,20 @@ impl<K: PartialEq> Known<K> {
         Some((key, Some(object)))
     }
 
+    /// An object came or changed, but cannot be read: what we know of it stays.
+    pub(super) fn put_unreadable(&mut self, key: ObjectKey, reason: String) {
+        self.unreadable.insert(key, reason);
+    }
+
     /// An object went.
     pub(super) fn remove(&mut self, key: ObjectKey) -> Option<Difference<K>> {
+        self.unreadable.remove(&key);
         self.objects.remove(&key).map(|_| (key, None))
     }
 
     /// A list begins. One that began before and never ended is forgotten: it removes nothing.
     pub(super) fn begin_list(&mut self) {
-        self.listing = Some(Listing { seen: BTreeSet::new(), new: Vec::new() });
+        self.listing = Some(Listing { seen: BTreeSet::new(), unreadable: BTreeMap::new(), new: Vec::new() });
     }
 
     /// The list has this object.
@@ -64,15 +76,17 @@ impl<K: PartialEq> Known<K> {
     }
 
     /// The list has this object, but it cannot be read: what we know of it stays.
-    pub(super) fn list_unreadable(&mut self, key: ObjectKey) {
+    pub(super) fn list_unreadable(&mut self, key: ObjectKey, reason: String) {
         if let Some(listing) = &mut self.listing {
-            listing.seen.insert(key);
+            listing.seen.insert(key.clone());
+            listing.unreadable.insert(key, reason);
         }
     }
 
     /// The list is complete: what it has not is gone.
     pub(super) fn end_list(&mut self) -> Vec<Difference<K>> {
         let Some(listing) = self.listing.take() else { return Vec::new() };
+        self.unreadable = listing.unreadable;
         let gone: Vec<_> = self.objects.keys().filter(|key| !listing.seen.contains(*key)).cloned().collect();
         let mut differences = Vec::with_capacity(listing.new.len().saturating_add(gone.len()));
         for (key, object) in listing.new {
@@ -86,9 +100,22 @@ impl<K: PartialEq> Known<K> {
         differences
     }
 
+    /// What became unreadable (`Some`: why) or readable (`None`) since this was last asked.
+    pub(super) fn readability(&mut self) -> Vec<(ObjectKey, Option<String>)> {
+        if self.unreadable == self.told {
+            return Vec::new();
+        }
+        let told = std::mem::replace(&mut self.told, self.unreadable.clone());
+        let news = self.unreadable.iter().filter(|(key, why)| told.get(*key) != Some(*why));
+        let mended = told.keys().filter(|key| !self.unreadable.contains_key(*key));
+        let news = news.map(|(key, why)| (key.clone(), Some(why.clone())));
+        news.chain(mended.map(|key| (key.clone(), None))).collect()
+    }
+
     /// Forgets everything, and says so.
     pub(super) fn clear(&mut self) -> Vec<Difference<K>> {
         self.listing = None;
+        self.unreadable.clear();
         std::mem::take(&mut self.objects).into_keys().map(|key| (key, None)).collect()
     }
 }
@@ -141,9 +168,13 @@ mod tests {
     fn an_unreadable_object_in_a_list_keeps_its_last_good_version() {
         let mut known = known(&[("a", 1)]);
         known.begin_list();
-        known.list_unreadable(key("a"));
+        known.list_unreadable(key("a"), "bad".into());
         assert_eq!(names(known.end_list()), []);
         assert_eq!(known.len(), 1);
+        assert_eq!(known.readability(), [(key("a"), Some("bad".into()))]);
+        assert_eq!(known.readability(), []);
+        known.put(key("a"), 1);
+        assert_eq!(known.readability(), [(key("a"), None)]);
     }
 
     #[test]

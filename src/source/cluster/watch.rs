@@ -11,12 +11,12 @@ use kube::runtime::watcher;
 use kube::{Api, ResourceExt};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
-use tracing::{debug, error, warn};
+use tracing::{debug, warn};
 
 use super::kind::{Kind, Watched};
 use super::relist::{Difference, Known};
 use super::supervisor::Message;
-use crate::objects::ObjectKey;
+use crate::objects::{Change, ObjectKey};
 use crate::source::backoff::Backoff;
 
 /// The API server ends each watch after this long, and kube takes five seconds more of silence as its death: a
@@ -89,7 +89,9 @@ impl<K: Watched> Watch<K> {
                 // Wherever this interrupts: what is known is forgotten, and said to be gone.
                 _ = rest => {}
             }
-            let changes = changes(known.clear());
+            let mut changes = changes(known.clear());
+            let readable = known.readability().into_iter();
+            changes.extend(readable.map(|(key, _)| Change::Undecodable(K::KIND.singular(), key, None)));
             if self.tell(Message::Changes { scope: self.scope.clone(), changes, listed: false }).await.is_err() {
                 return;
             }
@@ -177,9 +179,10 @@ impl<K: Watched> Watch<K> {
                 return Ok(());
             }
             watcher::Event::InitApply(guarded) => {
-                match self.decode(guarded) {
-                    (key, Some(object)) => known.list(key, object),
-                    (key, None) => known.list_unreadable(key),
+                let key = key_of(&guarded);
+                match decode(guarded) {
+                    Ok(object) => known.list(key, object),
+                    Err(reason) => known.list_unreadable(key, reason),
                 }
                 return Ok(());
             }
@@ -192,31 +195,29 @@ impl<K: Watched> Watch<K> {
                 }
                 (differences, true)
             }
-            watcher::Event::Apply(guarded) => match self.decode(guarded) {
-                (key, Some(object)) => (known.put(key, object).into_iter().collect(), false),
-                (_, None) => (Vec::new(), false),
-            },
+            watcher::Event::Apply(guarded) => {
+                let key = key_of(&guarded);
+                match decode(guarded) {
+                    Ok(object) => (known.put(key, object).into_iter().collect(), false),
+                    Err(reason) => {
+                        known.put_unreadable(key, reason);
+                        (Vec::new(), false)
+                    }
+                }
+            }
             watcher::Event::Delete(guarded) => (known.remove(key_of(&guarded)).into_iter().collect(), false),
         };
-        if differences.is_empty() && !listed {
+        let mut changes = changes(differences);
+        changes.extend(
+            known
+                .readability()
+                .into_iter()
+                .map(|(key, why)| Change::Undecodable(K::KIND.singular(), key, why.map(Into::into))),
+        );
+        if changes.is_empty() && !listed {
             return Ok(());
         }
-        self.tell(Message::Changes { scope: self.scope.clone(), changes: changes(differences), listed }).await
-    }
-
-    /// The object, trimmed; none when it cannot be decoded, which harms it alone.
-    fn decode(&self, guarded: DeserializeGuard<K>) -> (ObjectKey, Option<K>) {
-        let key = key_of(&guarded);
-        match guarded.0 {
-            Ok(mut object) => {
-                object.trim();
-                (key, Some(object))
-            }
-            Err(invalid) => {
-                error!(object = %key, "{} {key} cannot be decoded and stays as it was: {}", K::kind(&()), invalid.error);
-                (key, None)
-            }
-        }
+        self.tell(Message::Changes { scope: self.scope.clone(), changes, listed }).await
     }
 
     async fn tell(&self, message: Message) -> Result<(), Unheard> {
@@ -224,11 +225,18 @@ impl<K: Watched> Watch<K> {
     }
 }
 
+/// The object, trimmed; or why it cannot be decoded, which harms it alone.
+fn decode<K: Watched>(guarded: DeserializeGuard<K>) -> Result<K, String> {
+    let mut object = guarded.0.map_err(|invalid| invalid.error)?;
+    object.trim();
+    Ok(object)
+}
+
 fn key_of<K: Watched>(object: &DeserializeGuard<K>) -> ObjectKey {
     ObjectKey::new(object.namespace().unwrap_or_default(), object.name_any())
 }
 
-fn changes<K: Watched>(differences: Vec<Difference<K>>) -> Vec<crate::objects::Change> {
+fn changes<K: Watched>(differences: Vec<Difference<K>>) -> Vec<Change> {
     differences.into_iter().map(|(key, object)| K::change(key, object)).collect()
 }
 

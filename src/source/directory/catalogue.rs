@@ -24,7 +24,7 @@ impl Id {
             Change::Endpoints(key, _) => ("Endpoints", key),
             Change::Secret(key, _) => ("Secret", key),
             Change::Node(key, _) => ("Node", key),
-            Change::Access(_) | Change::Unserved(..) => return None,
+            Change::Access(_) | Change::Unserved(..) | Change::Undecodable(..) => return None,
         };
         Some(Self { kind, key: key.clone() })
     }
@@ -191,7 +191,7 @@ fn gone(object: &Change) -> Change {
         Change::Endpoints(key, _) => Change::Endpoints(key, None),
         Change::Secret(key, _) => Change::Secret(key, None),
         Change::Node(key, _) => Change::Node(key, None),
-        other @ (Change::Access(_) | Change::Unserved(..)) => other,
+        other @ (Change::Access(_) | Change::Unserved(..) | Change::Undecodable(..)) => other,
     }
 }
 

@@ -4,9 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use tracing::{error, info};
 
 use super::catalogue::Id;
 use crate::objects::Change;
@@ -24,30 +21,10 @@ pub(super) struct Files {
 
 #[derive(Debug)]
 struct File {
-    text: Option<Arc<str>>,
+    text: Option<String>,
     objects: Vec<Change>,
-    problems: Vec<String>,
-}
-
-/// What is to be said about files.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct News {
-    /// What is wrong now and was not before.
-    pub(super) wrong: Vec<String>,
-    /// The files that are right again.
-    pub(super) mended: Vec<PathBuf>,
-}
-
-impl News {
-    /// Writes it to the log.
-    pub(super) fn log(&self) {
-        for problem in &self.wrong {
-            error!("{problem}");
-        }
-        for path in &self.mended {
-            info!("{}: can be read again", path.display());
-        }
-    }
+    /// Where, and what is wrong there.
+    problems: Vec<(String, String)>,
 }
 
 impl Files {
@@ -66,77 +43,55 @@ impl Files {
         self.files.iter().flat_map(|(path, file)| file.objects.iter().map(move |object| (path.as_path(), object)))
     }
 
+    /// What cannot be read: where, and why.
+    pub(super) fn problems(&self) -> BTreeMap<String, String> {
+        self.files.values().flat_map(|file| file.problems.iter().cloned()).collect()
+    }
+
     /// Reads what there is now.
-    pub(super) fn read(&mut self) -> io::Result<News> {
-        let mut paths = Vec::new();
-        if fs::metadata(&self.root)?.is_dir() {
-            find(&self.root, DEPTH, &mut paths)?;
-        } else {
-            paths.push(self.root.clone());
-        }
-        let mut news = News::default();
+    pub(super) fn read(&mut self) -> io::Result<()> {
         let mut files = BTreeMap::new();
-        for path in paths {
+        for path in paths_at(&self.root)? {
             let before = self.files.remove(&path);
             let file = match fs::read_to_string(&path) {
                 // Gone since the directory was read: so it is gone.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => File::unreadable(
-                    before.as_ref(),
-                    format!("{}: {error}; its objects stay as they were", path.display()),
-                ),
+                Err(error) => File::unreadable(&path, before, &error),
                 Ok(text) => match before {
-                    Some(before) if before.text.as_deref() == Some(text.as_str()) => {
-                        files.insert(path, before);
-                        continue;
-                    }
-                    before => {
-                        let file = File::parse(&path, text, before.as_ref());
-                        file.compare(before.as_ref(), &path, &mut news);
-                        files.insert(path, file);
-                        continue;
-                    }
+                    Some(before) if before.text.as_ref() == Some(&text) => before,
+                    before => File::parse(&path, text, before.as_ref()),
                 },
             };
-            file.compare(before.as_ref(), &path, &mut news);
             files.insert(path, file);
         }
         self.files = files;
-        Ok(news)
+        Ok(())
     }
 }
 
 impl File {
     fn parse(path: &Path, text: String, before: Option<&Self>) -> Self {
         let manifests = manifest::parse(&text);
-        let problems = manifests.problems.iter().map(|problem| describe(path, problem)).collect();
-        let objects = keep(before, manifests);
-        Self { text: Some(text.into()), objects, problems }
+        let problems =
+            manifests.problems.iter().map(|problem| (place(path, problem), problem.reason.clone())).collect();
+        Self { text: Some(text), objects: keep(before, manifests), problems }
     }
 
-    fn unreadable(before: Option<&Self>, problem: String) -> Self {
-        let objects = before.map(|before| before.objects.clone()).unwrap_or_default();
-        Self { text: None, objects, problems: vec![problem] }
-    }
-
-    fn compare(&self, before: Option<&Self>, path: &Path, news: &mut News) {
-        let known = before.map(|before| before.problems.as_slice()).unwrap_or_default();
-        news.wrong.extend(self.problems.iter().filter(|problem| !known.contains(problem)).cloned());
-        if self.problems.is_empty() && !known.is_empty() {
-            news.mended.push(path.to_owned());
-        }
+    fn unreadable(path: &Path, before: Option<Self>, error: &io::Error) -> Self {
+        let objects = before.map(|before| before.objects).unwrap_or_default();
+        Self { text: None, objects, problems: vec![(path.display().to_string(), error.to_string())] }
     }
 }
 
-/// Says what is wrong with a document, and where.
-pub(crate) fn describe(path: &Path, problem: &ManifestProblem) -> String {
-    let ManifestProblem { document, kind, name, reason } = problem;
+/// Where a document is that something is wrong with.
+pub(crate) fn place(path: &Path, problem: &ManifestProblem) -> String {
+    let ManifestProblem { document, kind, name, .. } = problem;
     let object = match (kind.is_empty(), name.is_empty()) {
         (true, _) => String::new(),
         (false, true) => format!(" ({kind})"),
         (false, false) => format!(" ({kind} {name})"),
     };
-    format!("{}, document {document}{object}: {reason}", path.display())
+    format!("{}, document {document}{object}", path.display())
 }
 
 /// What can be read of a file counts. What it said before and cannot be found now stays while it may be the very part
@@ -183,17 +138,21 @@ fn is_manifest(path: &Path) -> bool {
 }
 
 /// The manifests at `path`: the file itself, or all in the directory, sorted.
-pub(crate) fn read_all(path: &Path) -> io::Result<Vec<(PathBuf, String)>> {
-    let mut paths = Vec::new();
-    if fs::metadata(path)?.is_dir() {
-        find(path, DEPTH, &mut paths)?;
-    } else {
-        paths.push(path.to_owned());
+fn paths_at(path: &Path) -> io::Result<Vec<PathBuf>> {
+    if !fs::metadata(path)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
     }
+    let mut paths = Vec::new();
+    find(path, DEPTH, &mut paths)?;
     paths.sort_unstable();
+    Ok(paths)
+}
+
+/// The manifests at `path`, and their text.
+pub(crate) fn read_all(path: &Path) -> io::Result<Vec<(PathBuf, String)>> {
     let read = |path: PathBuf| match fs::read_to_string(&path) {
         Ok(text) => Ok((path, text)),
         Err(error) => Err(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
     };
-    paths.into_iter().map(read).collect()
+    paths_at(path)?.into_iter().map(read).collect()
 }

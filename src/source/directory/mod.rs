@@ -6,6 +6,7 @@ mod notice;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use tokio::sync::mpsc;
@@ -13,10 +14,10 @@ use tracing::{info, warn};
 
 use self::catalogue::{Catalogue, Id};
 use self::files::Files;
-pub(crate) use self::files::{describe, read_all};
+pub(crate) use self::files::{place, read_all};
 use self::notice::Notices;
 use super::{Error, Event};
-use crate::objects::Change;
+use crate::objects::{Change, ObjectKey};
 
 /// What is read.
 #[derive(Clone, Debug)]
@@ -38,12 +39,12 @@ pub async fn run(
     let mut files = Files::new(settings.path.clone());
     let mut catalogue = Catalogue::default();
     let mut shutdown = std::pin::pin!(shutdown);
+    let mut told = BTreeMap::new();
     let mut first = true;
     loop {
         notices.renew();
         match files.read() {
-            Ok(news) => {
-                news.log();
+            Ok(()) => {
                 let (next, doubles) = Catalogue::of(files.objects());
                 let differences = next.differences(&catalogue);
                 for double in &doubles {
@@ -57,7 +58,10 @@ pub async fn run(
                 } else if !differences.is_empty() {
                     info!("manifests changed: {differences}");
                 }
-                let changes = differences.into_changes();
+                let mut changes = differences.into_changes();
+                let problems = files.problems();
+                changes.extend(readability(&told, &problems));
+                told = problems;
                 if !changes.is_empty() && events.send(Event::Changes(changes)).await.is_err() {
                     return Ok(());
                 }
@@ -74,6 +78,15 @@ pub async fn run(
             () = &mut shutdown => return Ok(()),
         }
     }
+}
+
+/// What cannot be read any more, and what can again.
+fn readability(told: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<Change> {
+    let change = |place: &str, why| Change::Undecodable("Manifest", ObjectKey::new("", place), why);
+    let wrong = now.iter().filter(|(place, why)| told.get(*place) != Some(*why));
+    let mended = told.keys().filter(|place| !now.contains_key(*place));
+    let wrong = wrong.map(|(place, why)| change(place, Some(why.as_str().into())));
+    wrong.chain(mended.map(|place| change(place, None))).collect()
 }
 
 /// Kind and key of the object that came, as messages name it.

@@ -201,10 +201,13 @@ async fn a_file_that_cannot_be_parsed_any_more_keeps_its_last_good_objects() {
     place.write("a.yaml", &format!("{}kind: [", ingress("a", "new.example")));
     running.until_host("a", Some("new.example")).await;
     assert_eq!(running.host("b").as_deref(), Some("b.example"));
+    let places: Vec<_> = running.objects.undecodable.keys().map(|(kind, key)| format!("{kind} {key}")).collect();
+    assert_eq!(places, [format!("Manifest {}, document 2", place.0.join("a.yaml").display())]);
     // Mended without the second: now it is gone.
     place.write("a.yaml", &ingress("a", "newer.example"));
     running.until_host("a", Some("newer.example")).await;
     assert_eq!(running.host("b"), None);
+    assert!(running.objects.undecodable.is_empty());
     running.end().await;
 }
 
