@@ -157,15 +157,17 @@ fn round_robin_goes_strictly_round_over_all_workers() {
 }
 
 #[test]
-fn the_turns_of_an_ejected_endpoint_go_round_among_the_others() {
-    let bench = Bench::new(Balance::RoundRobin, 4, 0);
-    bench.eject(1);
-    let mut counts = [0_u32; 4];
-    for _ in 0..1_200 {
-        let at = bench.answered(StatusCode::OK).expect("an endpoint");
-        counts[(0..4).find(|&n| address(n) == at).expect("one of four")] += 1;
+fn the_turns_of_ejected_endpoints_go_round_among_the_others() {
+    for (ejected, expected) in [(&[1][..], [400, 0, 400, 400]), (&[1, 3], [600, 0, 600, 0])] {
+        let bench = Bench::new(Balance::RoundRobin, 4, 0);
+        ejected.iter().for_each(|&n| bench.eject(n));
+        let mut counts = [0_u32; 4];
+        for _ in 0..1_200 {
+            let at = bench.answered(StatusCode::OK).expect("an endpoint");
+            counts[(0..4).find(|&n| address(n) == at).expect("one of four")] += 1;
+        }
+        assert_eq!(counts, expected);
     }
-    assert_eq!(counts, [400, 0, 400, 400]);
 }
 
 #[test]
@@ -277,6 +279,23 @@ fn six_gateway_errors_in_a_row_eject_as_three_broken_requests_do() {
             lease.answered(bench.now, if bad { StatusCode::BAD_GATEWAY } else { StatusCode::OK });
         }
         assert_eq!(bench.ejected().is_empty(), fine, "{fails}");
+    }
+}
+
+#[test]
+fn fast_errors_do_not_make_an_endpoint_look_fast() {
+    for (status, credited) in [(200, true), (404, true), (500, false), (501, false)] {
+        let bench = Bench::new(Balance::PeakEwma, 1, 0);
+        let answer = |after: u64, status: u16| {
+            let lease = bench.pick(&mut bench.choice()).expect("an endpoint");
+            let status = StatusCode::from_u16(status).expect("a status");
+            lease.answered(bench.now + Duration::from_millis(after), status);
+            bench.upstreams.health(&bench.state.spec.id)[0].latency.expect("it has answered")
+        };
+        let before = answer(100, 200);
+        assert_eq!(before, Duration::from_millis(100));
+        assert_eq!(answer(100, 200), before);
+        assert_eq!(answer(1, status) < before, credited, "{status}");
     }
 }
 
