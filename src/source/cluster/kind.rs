@@ -67,6 +67,11 @@ impl Kind {
         }
     }
 
+    /// Where the rule belongs: a Role cannot allow what lies in no namespace.
+    pub(super) fn role(self) -> &'static str {
+        if matches!(self, Self::Classes | Self::Nodes) { "ClusterRole" } else { "role" }
+    }
+
     /// Whether adit waits for it rather than doing without it.
     pub(super) fn is_required(self) -> bool {
         matches!(self, Self::Ingresses | Self::Services)

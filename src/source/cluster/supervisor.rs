@@ -127,16 +127,16 @@ impl Supervisor {
         if std::mem::replace(&mut state.refused, true) {
             return;
         }
-        state.trouble = Some(format!("forbidden; add to the role: {}", scope.kind.rule()));
-        let (kind, rule) = (scope.kind, scope.kind.rule());
+        state.trouble = Some(format!("forbidden; add to the {}: {}", scope.kind.role(), scope.kind.rule()));
+        let (kind, rule, role) = (scope.kind, scope.kind.rule(), scope.kind.role());
         if scope.is_required() {
-            error!("{scope} are forbidden: {}. Add this rule to the role: {rule} ({reason})", kind.without());
+            error!("{scope} are forbidden: {}. Add this rule to the {role}: {rule} ({reason})", kind.without());
         } else if state.listed {
             warn!(
-                "{scope} are forbidden now: what is known of them stays. Add this rule to the role: {rule} ({reason})"
+                "{scope} are forbidden now: what is known of them stays. Add this rule to the {role}: {rule} ({reason})"
             );
         } else {
-            warn!("{scope} are forbidden: {}. Add this rule to the role: {rule} ({reason})", kind.without());
+            warn!("{scope} are forbidden: {}. Add this rule to the {role}: {rule} ({reason})", kind.without());
         }
         if kind == Kind::Slices {
             self.set_fallback();
