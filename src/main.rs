@@ -11,6 +11,8 @@ use adit::{app, check};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// What `adit check` assumes; nothing is bound.
+const ENTRY_POINTS: [&str; 2] = ["--entryPoints.web.address=:0", "--entryPoints.websecure.address=:0"];
 /// Wrong arguments or configuration.
 const USAGE: u8 = 2;
 
@@ -46,10 +48,13 @@ fn run() -> anyhow::Result<ExitCode> {
                 Err(error) => return Ok(usage(&error)),
             }
         }
-        Command::Check { paths, flags } => match configure(flags) {
-            Ok((config, _)) => return check(&paths, &config),
-            Err(error) => return Ok(usage(&error)),
-        },
+        // Manifests are checked for the usual entry points beside those that were typed.
+        Command::Check { paths, flags } => {
+            match Flags::parse(&ENTRY_POINTS).and_then(|usual| configure(flags.over(usual))) {
+                Ok((config, _)) => return check(&paths, &config),
+                Err(error) => return Ok(usage(&error)),
+            }
+        }
         Command::Healthcheck(flags) => match configure(flags) {
             Ok((config, _)) => {
                 let healthy = app::healthcheck(&config)?;
