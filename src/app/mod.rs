@@ -276,10 +276,12 @@ fn control_plane(
                             let write = control::status::run(client.clone(), wanted, leads.clone(), until(status_stop));
                             tokio::join!(lead, write, view::show_leadership(leads, meters));
                         }
+                        Ok(())
                     };
                     let watching = source::cluster::run(client.clone(), settings, events, stop);
-                    let ((), result) = tokio::join!(writing, watching);
-                    result
+                    // The source's failure must not wait for the writer's end.
+                    let both = tokio::try_join!(writing, watching);
+                    both.map(|((), ())| ())
                 };
                 if let Err(error) = result.await {
                     let _ = failed.send(error);

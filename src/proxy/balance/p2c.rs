@@ -18,6 +18,9 @@ const HALF_LIFE_BITS: u32 = 31;
 /// What an unanswered or failed request counts at least: a fast refusal must not look like a fast endpoint.
 const PENALTY: u64 = 1_000_000_000;
 
+/// A few milliseconds more or less are the scheduler's, on either machine, and say nothing of an endpoint.
+const NOISE: u64 = 5_000_000;
+
 /// No estimate is longer than a minute.
 const LONGEST: u64 = 60_000_000_000;
 
@@ -105,7 +108,8 @@ impl Load {
         let after = match before {
             // One failure is no measure of anything.
             0 if matches!(sample, Sample::Failure(_)) => confirmed,
-            0 => latency,
+            // The first answer comes over a new connection, perhaps from a cold process: it is not confirmed yet.
+            0 => latency.min(NOISE),
             _ if confirmed > before => confirmed,
             _ => before - before / 8 + latency.min(before.saturating_mul(2)) / 8,
         };
@@ -154,8 +158,8 @@ impl Load {
         if others == 0 {
             others = expected;
         }
-        let cost = expected.saturating_mul(u64::from(mine) + 1);
-        let others = others.saturating_mul(u64::from(theirs) + 1);
+        let cost = expected.saturating_add(NOISE).saturating_mul(u64::from(mine) + 1);
+        let others = others.saturating_add(NOISE).saturating_mul(u64::from(theirs) + 1);
         if cost > others.saturating_mul(2) {
             return false;
         }
@@ -254,18 +258,15 @@ mod tests {
 
     #[test]
     fn more_than_twice_the_cost_loses_whatever_else() {
-        let (fast, slow) = (measured(10 * MS), measured(21 * MS));
+        let (fast, slow) = (measured(100 * MS), measured(216 * MS));
         fast.begin(9);
         fast.end();
         assert!(fast.beats(&slow, 0) && !slow.beats(&fast, 0));
         fast.begin(10);
         fast.begin(11);
-        assert!(
-            slow.beats(&fast, 0) && !fast.beats(&slow, 0),
-            "three times ten is more than twenty-one, and more in flight"
-        );
-        let slower = measured(70 * MS);
-        assert!(fast.beats(&slower, 0), "30 ms against 70 ms");
+        assert!(slow.beats(&fast, 0) && !fast.beats(&slow, 0), "three times 105 is more than 221, and more in flight");
+        let slower = measured(700 * MS);
+        assert!(fast.beats(&slower, 0), "315 ms against 705 ms");
     }
 
     #[test]
@@ -346,7 +347,20 @@ mod tests {
     #[test]
     fn the_estimate_has_an_upper_end() {
         let load = Load::default();
-        load.learn(Sample::Answer(u64::MAX), 0);
+        for _ in 0..4 {
+            load.learn(Sample::Answer(u64::MAX), 0);
+        }
         assert_eq!(load.latency(), LONGEST);
+    }
+
+    #[test]
+    fn a_slow_first_answer_is_believed_when_the_next_two_are_slow_as_well() {
+        let load = Load::default();
+        load.learn(Sample::Answer(800 * MS), 0);
+        assert_eq!(load.latency(), NOISE);
+        load.learn(Sample::Answer(800 * MS), 0);
+        assert!(load.latency() < 10 * MS);
+        load.learn(Sample::Answer(800 * MS), 0);
+        assert_eq!(load.latency(), 800 * MS);
     }
 }

@@ -292,6 +292,9 @@ fn fast_errors_do_not_make_an_endpoint_look_fast() {
             lease.answered(bench.now + Duration::from_millis(after), status);
             bench.upstreams.health(&bench.state.spec.id)[0].latency.expect("it has answered")
         };
+        for _ in 0..3 {
+            answer(100, 200);
+        }
         let before = answer(100, 200);
         assert_eq!(before, Duration::from_millis(100));
         assert_eq!(answer(100, 200), before);
