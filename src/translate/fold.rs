@@ -18,7 +18,7 @@ const LONGEST_RULE: i64 = 1 << 20;
 
 /// Everything by host.
 pub(super) struct Fold {
-    drafts: BTreeMap<HostPattern, BTreeMap<ObjectKey, Vec<Draft>>>,
+    drafts: BTreeMap<HostPattern, Vec<Arc<Draft>>>,
     claims: BTreeMap<HostPattern, BTreeMap<(i64, ObjectKey), Vec<Claim>>>,
     /// Hosts with routes whose place depends on automatic routes elsewhere.
     anchored: BTreeSet<HostPattern>,
@@ -50,7 +50,7 @@ impl Fold {
         };
         let drafts = fixed(settings);
         if !drafts.is_empty() {
-            fold.drafts.entry(HostPattern::Any).or_default().insert(ObjectKey::new("", ""), drafts);
+            fold.drafts.insert(HostPattern::Any, drafts);
             fold.dirty_hosts.insert(HostPattern::Any);
         }
         fold
@@ -60,12 +60,12 @@ impl Fold {
     pub(super) fn replace(&mut self, key: &ObjectKey, old: Translation, new: &Translation) {
         for draft in &old.drafts {
             if let Some(of_host) = self.drafts.get_mut(&draft.host) {
-                of_host.remove(key);
+                of_host.retain(|other| other.own.name != key.name || other.own.namespace != key.namespace);
             }
             self.dirty_hosts.insert(draft.host.clone());
         }
         for draft in &new.drafts {
-            self.drafts.entry(draft.host.clone()).or_default().entry(key.clone()).or_default().push(draft.clone());
+            self.drafts.entry(draft.host.clone()).or_default().push(draft.clone());
             self.dirty_hosts.insert(draft.host.clone());
         }
         for claim in &old.claims {
@@ -98,7 +98,7 @@ impl Fold {
                 .drafts
                 .get(host)
                 .into_iter()
-                .flat_map(|of_host| of_host.values().flatten())
+                .flatten()
                 .any(|draft| draft.priority.is_some_and(|priority| priority <= LONGEST_RULE));
             if anchored {
                 self.anchored.insert(host.clone());
@@ -138,7 +138,7 @@ impl Fold {
 
     /// For each listener and priority in use: the last automatic route there whose Traefik number is at least that.
     fn find_anchors(&self) -> BTreeMap<(usize, i64), Option<AutomaticRank>> {
-        let all = || self.drafts.values().flat_map(|of_host| of_host.values().flatten());
+        let all = || self.drafts.values().flatten();
         let explicit = all()
             .filter_map(|draft| Some((draft.priority.filter(|priority| *priority <= LONGEST_RULE)?, draft.listeners)));
         let mut anchors: BTreeMap<(usize, i64), Option<AutomaticRank>> = BTreeMap::new();
@@ -157,8 +157,7 @@ impl Fold {
     }
 
     fn fold_host(&mut self, host: &HostPattern) {
-        let drafts: Vec<&Draft> =
-            self.drafts.get(host).into_iter().flat_map(|of_host| of_host.values().flatten()).collect();
+        let drafts: Vec<&Draft> = self.drafts.get(host).into_iter().flatten().map(|draft| &**draft).collect();
         if drafts.is_empty() {
             self.drafts.remove(host);
             self.hosts.remove(host);
@@ -299,12 +298,12 @@ fn both(one: &TlsUse, other: &TlsUse) -> bool {
 }
 
 /// The routes of the configuration.
-fn fixed(settings: &Settings) -> Vec<Draft> {
+fn fixed(settings: &Settings) -> Vec<Arc<Draft>> {
     let listener_tls = |index: usize| settings.listeners.get(index).is_some_and(|listener| listener.tls);
     let drafts = settings.static_routes.iter().zip(0..).map(|(fixed, index)| {
         let path: Arc<str> = fixed.path.strip_suffix('/').unwrap_or(&fixed.path).into();
         let internal = matches!(fixed.action, crate::route::Action::Internal(_));
-        Draft {
+        Arc::new(Draft {
             host: HostPattern::Any,
             own: AutomaticRank {
                 tier: Tier::Rule,
@@ -340,7 +339,7 @@ fn fixed(settings: &Settings) -> Vec<Draft> {
                 ingress: "".into(),
             }),
             field: String::new(),
-        }
+        })
     });
     drafts.collect()
 }

@@ -118,8 +118,9 @@ pub fn translate(objects: &Objects, settings: &Settings) -> Output {
 pub struct Translator {
     settings: Settings,
     translations: BTreeMap<ObjectKey, Translation>,
-    by_service: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
-    by_secret: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
+    /// Who names what; vectors, since nearly all have one entry.
+    by_service: BTreeMap<ObjectKey, Vec<ObjectKey>>,
+    by_secret: BTreeMap<ObjectKey, Vec<ObjectKey>>,
     /// How many translations name each upstream.
     upstreams: BTreeMap<UpstreamId, (Arc<Upstream>, usize)>,
     certificates: Certificates,
@@ -326,22 +327,17 @@ impl Translator {
 }
 
 /// Updates an index of who names what.
-fn relate(
-    index: &mut BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
-    who: &ObjectKey,
-    old: &BTreeSet<ObjectKey>,
-    new: &BTreeSet<ObjectKey>,
-) {
-    for gone in old.difference(new) {
+fn relate(index: &mut BTreeMap<ObjectKey, Vec<ObjectKey>>, who: &ObjectKey, old: &[ObjectKey], new: &[ObjectKey]) {
+    for gone in old.iter().filter(|key| !new.contains(key)) {
         if let Some(all) = index.get_mut(gone) {
-            all.remove(who);
+            all.retain(|other| other != who);
             if all.is_empty() {
                 index.remove(gone);
             }
         }
     }
-    for come in new.difference(old) {
-        index.entry(come.clone()).or_default().insert(who.clone());
+    for come in new.iter().filter(|key| !old.contains(key)) {
+        index.entry(come.clone()).or_default().push(who.clone());
     }
 }
 

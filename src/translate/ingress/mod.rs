@@ -47,11 +47,13 @@ pub(super) struct Draft {
 /// What one Ingress comes to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Translation {
-    pub(super) drafts: Vec<Draft>,
+    /// Shared with the fold: ten thousand of these are kept.
+    pub(super) drafts: Vec<Arc<Draft>>,
     pub(super) claims: Vec<Claim>,
     pub(super) upstreams: Vec<Arc<Upstream>>,
-    pub(super) services: BTreeSet<ObjectKey>,
-    pub(super) secrets: BTreeSet<ObjectKey>,
+    /// Sorted, without duplicates; as are the Secrets.
+    pub(super) services: Vec<ObjectKey>,
+    pub(super) secrets: Vec<ObjectKey>,
     pub(super) problems: Vec<Problem>,
     /// Its age, for certificates: older first.
     pub(super) created: i64,
@@ -82,6 +84,8 @@ pub(super) fn translate(
         settings,
         annotations: Annotations::of(ingress.metadata.annotations.as_ref()),
         out: Translation { created, ..Translation::default() },
+        drafts: Vec::new(),
+        services: BTreeSet::new(),
         index: 0,
     };
     one.translate(ingress, certificates);
@@ -94,6 +98,8 @@ struct One<'a> {
     objects: &'a Objects,
     settings: &'a Settings,
     annotations: Annotations<'a>,
+    drafts: Vec<Draft>,
+    services: BTreeSet<ObjectKey>,
     out: Translation,
     index: u32,
 }
@@ -192,9 +198,11 @@ impl One<'_> {
                 self.route(&common, &tls, place, backend);
             }
         }
-        name::distinguish(&mut self.out.drafts);
+        name::distinguish(&mut self.drafts);
+        self.out.drafts = std::mem::take(&mut self.drafts).into_iter().map(Arc::new).collect();
+        self.out.services = std::mem::take(&mut self.services).into_iter().collect();
         self.out.claims = tls.claims;
-        self.out.secrets = tls.secrets;
+        self.out.secrets = tls.secrets.into_iter().collect();
         self.out.upstreams.sort_by(|a, b| a.id.cmp(&b.id));
         self.out.upstreams.dedup_by(|a, b| a.id == b.id);
         self.out.problems.sort();
@@ -380,7 +388,7 @@ impl One<'_> {
         self.index += 1;
         // A default backend without rules is the last of all, whatever its annotation says, as with Traefik.
         let priority = common.priority.filter(|_| place.tier == Tier::Rule);
-        self.out.drafts.push(Draft {
+        self.drafts.push(Draft {
             own,
             priority,
             listeners: common.listeners,
@@ -423,8 +431,7 @@ impl One<'_> {
             (None, Some(name)) if !name.is_empty() => Some(PortRef::Name(name.into())),
             _ => None,
         });
-        self.out
-            .services
+        self.services
             .insert(ObjectKey { namespace: self.object.namespace.clone(), name: service.name.as_str().into() });
         let Some(port) = port else {
             self.problem(
