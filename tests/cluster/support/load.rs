@@ -42,6 +42,11 @@ impl Load {
     /// Starts `clients` clients on `address:80`, each with a request every `pause`. Half of them keep their connections,
     /// half open a new one for each request; half of each ask for a slow page.
     pub(crate) fn start(address: &str, clients: usize, pause: Duration) -> Self {
+        Self::start_at(address, 80, clients, pause)
+    }
+
+    /// Starts asking at another port.
+    pub(crate) fn start_at(address: &str, port: u16, clients: usize, pause: Duration) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut load = Self { clients: JoinSet::new(), stop, tally: Arc::default() };
         for index in 0..clients {
@@ -51,7 +56,7 @@ impl Load {
             let first =
                 Instant::now() + pause * u32::try_from(index).unwrap_or(0) / u32::try_from(clients).unwrap_or(1);
             let (address, tally, stopped) = (address.to_owned(), load.tally.clone(), stopped.clone());
-            load.clients.spawn(visit(visitor, address, first, pause, tally, stopped));
+            load.clients.spawn(visit(visitor, (address, port), first, pause, tally, stopped));
         }
         load
     }
@@ -91,7 +96,7 @@ impl fmt::Display for Tally {
 
 async fn visit(
     visitor: Visitor,
-    address: String,
+    address: (String, u16),
     first: Instant,
     pause: Duration,
     tally: Arc<Mutex<Tally>>,
@@ -125,11 +130,15 @@ async fn visit(
 
 /// One request; the name of the pod that answered. A kept connection that closed before the request was sent is
 /// replaced once, as every client does.
-async fn ask(visitor: &Visitor, address: &str, kept: &mut Option<Connection>) -> Result<String, String> {
+async fn ask(
+    visitor: &Visitor,
+    (address, port): &(String, u16),
+    kept: &mut Option<Connection>,
+) -> Result<String, String> {
     for _ in 0..2 {
         let mut connection = match kept.take() {
             Some(connection) => connection,
-            None => Connection::open(address, 80).await?,
+            None => Connection::open(address, *port).await?,
         };
         match connection.get("weather.lvh.me", visitor.path).await {
             Ok(answer) if answer.status == 200 => {
