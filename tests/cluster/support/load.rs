@@ -33,9 +33,17 @@ pub(crate) struct Tally {
     /// Answers with 200.
     pub(crate) answered: u64,
     /// Everything else, by its reason.
-    pub(crate) failed: BTreeMap<String, u64>,
+    pub(crate) failed: BTreeMap<String, Failed>,
     /// Answers by the pod that gave them.
     pub(crate) pods: BTreeMap<String, u64>,
+}
+
+/// What failed for one reason.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Failed {
+    count: u64,
+    /// When the first and the last did, by the clock that logs have.
+    at: Option<(jiff::Timestamp, jiff::Timestamp)>,
 }
 
 impl Load {
@@ -89,7 +97,7 @@ impl Load {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let failed: u64 = self.failed.values().sum();
+        let failed: u64 = self.failed.values().map(|failed| failed.count).sum();
         write!(f, "{} answered, {failed} failed {:?}, by {} pods", self.answered, self.failed, self.pods.len())
     }
 }
@@ -122,7 +130,10 @@ async fn visit(
             }
             Err(reason) => {
                 kept = None;
-                *tally.failed.entry(reason).or_default() += 1;
+                let failed = tally.failed.entry(reason).or_default();
+                let now = jiff::Timestamp::now();
+                failed.count += 1;
+                failed.at = Some((failed.at.map_or(now, |(first, _)| first), now));
             }
         }
     }
