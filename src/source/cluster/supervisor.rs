@@ -135,6 +135,9 @@ impl Supervisor {
             warn!(
                 "{scope} are forbidden now: what is known of them stays. Add this rule to the {role}: {rule} ({reason})"
             );
+        } else if kind == Kind::Nodes {
+            // adit's own role leaves them out, and few need them.
+            info!("{scope} are forbidden: {}. Add this rule to the {role}: {rule} ({reason})", kind.without());
         } else {
             warn!("{scope} are forbidden: {}. Add this rule to the {role}: {rule} ({reason})", kind.without());
         }
