@@ -1,6 +1,10 @@
 //! A small HTTP/1.1 client, in the clear or over TLS, that says why a request failed.
 
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,12 +16,16 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 /// No answer takes longer here.
 const LIMIT: Duration = Duration::from_secs(30);
+/// Source ports of single requests, which also ask what does not answer yet. A node remembers for two minutes that a
+/// connection to a Service without endpoints was translated to nothing, and refuses the next one from the same port
+/// although the Service has endpoints by then. The kernel gives none of these ports to a connection of a load.
+const PROBES: RangeInclusive<u16> = 12_000..=27_999;
 
 /// What came back.
 #[derive(Debug)]
@@ -51,9 +59,14 @@ impl Connection {
         Self::over(stream, Vec::new()).await
     }
 
+    /// Connects as one that may be refused.
+    async fn probe(address: &str, port: u16) -> Result<Self, String> {
+        Self::over(connect_probing(address, port).await?, Vec::new()).await
+    }
+
     /// Connects to `address:port` over TLS with `host` as its name. Any certificate will do; the caller looks at it.
     pub(crate) async fn open_tls(address: &str, port: u16, host: &str) -> Result<Self, String> {
-        let stream = connect(address, port).await?;
+        let stream = connect_probing(address, port).await?;
         let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
         let stream = timeout(LIMIT, TlsConnector::from(trusting()).connect(name, stream))
             .await
@@ -96,7 +109,7 @@ impl Connection {
 
 /// One request on a connection of its own.
 pub(crate) async fn get(address: &str, port: u16, host: &str, path: &str) -> Result<Answer, String> {
-    Connection::open(address, port).await?.get(host, path).await.map_err(|error| format!("{error:?}"))
+    Connection::probe(address, port).await?.get(host, path).await.map_err(|error| format!("{error:?}"))
 }
 
 /// One request over TLS on a connection of its own, and the certificate that was shown.
@@ -119,7 +132,35 @@ pub(crate) async fn expect(
 }
 
 async fn connect(address: &str, port: u16) -> Result<TcpStream, String> {
-    let stream = timeout(LIMIT, TcpStream::connect((address, port)))
+    connected(TcpStream::connect((address, port))).await
+}
+
+/// Connects from one of [`PROBES`].
+async fn connect_probing(address: &str, port: u16) -> Result<TcpStream, String> {
+    /// So that a port comes up again as late as possible; the next process goes on elsewhere.
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let peer = lookup_host((address, port)).await.map_err(|error| error.to_string())?.next().ok_or("no address")?;
+    let turn = NEXT.fetch_add(1, Relaxed).wrapping_add(std::process::id().wrapping_mul(997));
+    let socket = PROBES
+        .cycle()
+        .skip(turn as usize % PROBES.count())
+        .take(PROBES.count())
+        .find_map(|own| bound(peer, own))
+        .ok_or("connect: no source port is free")?;
+    connected(socket.connect(peer)).await
+}
+
+/// A socket for `peer` that is bound to `port`, unless something holds it.
+fn bound(peer: SocketAddr, port: u16) -> Option<TcpSocket> {
+    let (socket, own) = match peer {
+        SocketAddr::V4(_) => (TcpSocket::new_v4().ok()?, SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))),
+        SocketAddr::V6(_) => (TcpSocket::new_v6().ok()?, SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))),
+    };
+    socket.bind(own).ok().map(|()| socket)
+}
+
+async fn connected(connect: impl Future<Output = io::Result<TcpStream>>) -> Result<TcpStream, String> {
+    let stream = timeout(LIMIT, connect)
         .await
         .map_err(|_| "connect: no answer".to_owned())?
         .map_err(|error| format!("connect: {error}"))?;
