@@ -171,7 +171,7 @@ pub(crate) enum Body {
 pub(crate) struct Relay {
     incoming: Incoming,
     /// `None` once the end was seen.
-    open: Option<(Exchange, Held)>,
+    open: Option<(Box<Exchange>, Held)>,
 }
 
 impl Body {
@@ -180,10 +180,11 @@ impl Body {
     }
 
     /// An answer of an endpoint: the exchange ends, and the connection is free again, with its last frame.
-    pub(crate) fn relay(incoming: Incoming, mut exchange: Exchange, held: Held) -> Self {
+    pub(crate) fn relay(incoming: Incoming, mut exchange: Box<Exchange>, held: Held) -> Self {
         if incoming.is_end_stream() {
-            exchange.complete();
-            held.release();
+            let now = std::time::Instant::now();
+            exchange.complete(now);
+            held.release(now);
             return Self::empty();
         }
         exchange.streaming();
@@ -206,8 +207,9 @@ impl From<Bytes> for Body {
 impl Relay {
     fn end(&mut self) {
         if let Some((mut exchange, held)) = self.open.take() {
-            exchange.complete();
-            held.release();
+            let now = std::time::Instant::now();
+            exchange.complete(now);
+            held.release(now);
         }
     }
 }

@@ -10,13 +10,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Instant;
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::headers::Origin;
+use super::headers::{self, Origin, Said};
 use super::io::{Io, Socket, Transport};
 use super::proxy_protocol::{self, Header};
 use super::serve::serve;
@@ -65,13 +65,13 @@ impl Connection {
     }
 
     /// A request has ended; the last one leaves the connection idle.
-    pub(crate) fn end(&self) {
+    pub(crate) fn end(&self, now: Instant) {
         let left = self.active.get().saturating_sub(1);
         self.active.set(left);
         self.worker.load().requests.fetch_sub(1, Relaxed);
         if left == 0 {
             let wait = if self.http2 { Wait::Quiet } else { Wait::Idle };
-            self.watch.expect(wait, self.listener.timeouts.idle);
+            self.watch.expect(wait, self.listener.timeouts.idle, now);
         }
     }
 
@@ -101,6 +101,12 @@ impl Connection {
     /// Ends an HTTP/2 connection once its streams are done.
     pub(crate) fn close_soon(&self) {
         self.closing.set(true);
+    }
+
+    /// Adds to a request who is asking.
+    pub(crate) fn add_forwarding(&self, headers: &mut HeaderMap, said: Said) {
+        let append_for = !self.listener.forwarded_headers.not_append_x_forwarded_for;
+        headers::add_forwarding(headers, &self.origin, said, append_for);
     }
 
     fn must_close(&self) -> bool {
@@ -142,7 +148,7 @@ pub(crate) fn spawn(worker: &Rc<Worker>, index: usize, stream: TcpStream, peer: 
     tokio::task::spawn_local(async move {
         let listener = worker.shared.listeners[index].clone();
         let watch = Watch::new(worker.shared.epoch, listener.timeouts.head, listener.timeouts.write_stall);
-        watch.expect(Wait::Head, listener.timeouts.head);
+        watch.expect(Wait::Head, listener.timeouts.head, Instant::now());
         let life = live(worker, index, listener, watch.clone(), stream, canonical(peer));
         match guarded(life, watch).await {
             Ok(Ok(())) => {}
@@ -189,7 +195,7 @@ async fn live(
             let session = stream.get_ref().1;
             let kind = if session.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
             let label = session.negotiated_cipher_suite().map(|suite| TlsLabel::of(suite.suite()));
-            watch.expect(Wait::Head, listener.timeouts.head);
+            watch.expect(Wait::Head, listener.timeouts.head, Instant::now());
             (Transport::Server(Box::new(stream)), kind, label)
         }
         plain => (Transport::Plain(socket), plain, None),

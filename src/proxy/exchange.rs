@@ -12,6 +12,7 @@ use super::Error;
 use super::balance::Lease;
 use super::body::UploadState;
 use super::connection::Connection;
+use super::headers::Marks;
 use super::router::CompiledRoute;
 use crate::route::Action;
 use crate::telemetry::access::{AccessLog, AccessRecord, Origin};
@@ -53,20 +54,20 @@ impl std::fmt::Debug for Exchange {
 }
 
 /// A request that is not answered by an endpoint, and why.
-pub(crate) type Refused = Box<(Exchange, Error)>;
+pub(crate) type Refused = (Box<Exchange>, Error);
 
 impl Exchange {
-    /// A request has come.
-    pub(crate) fn begin(connection: &Rc<Connection>, parts: &Parts) -> Self {
+    /// A request has come. On the heap, since it goes from hand to hand until the answer's end.
+    pub(crate) fn begin(connection: &Rc<Connection>, parts: &Parts, marks: Marks) -> Box<Self> {
         connection.begin();
         let access = connection.worker.shared.access_log.as_ref().filter(|_| connection.listener.access_logs);
         let log = access.map(|access| Box::new(record(access, connection, parts)));
-        Self {
+        Box::new(Self {
             connection: connection.clone(),
             started: Instant::now(),
             stage: Stage::Waiting,
             method: MethodLabel::of(&parts.method),
-            protocol: protocol(parts),
+            protocol: if marks.names_protocol { protocol(parts) } else { ProtocolLabel::Http },
             status: 0,
             reason: None,
             upload: None,
@@ -76,7 +77,7 @@ impl Exchange {
             lease: None,
             grpc_status: None,
             log,
-        }
+        })
     }
 
     /// The route that won.
@@ -121,16 +122,16 @@ impl Exchange {
     }
 
     /// Leaves the answer to whoever makes refusals.
-    pub(crate) fn refuse(self, error: Error) -> Refused {
-        Box::new((self, error))
+    pub(crate) fn refuse(self: Box<Self>, error: Error) -> Refused {
+        (self, error)
     }
 
     /// A refusal or redirect of ours, with this many bytes, is on its way: nothing more will be heard of it.
-    pub(crate) fn refused(mut self, status: StatusCode, reason: Option<Refusal>, bytes: usize) {
+    pub(crate) fn refused(&mut self, status: StatusCode, reason: Option<Refusal>, bytes: usize) {
         self.status = status.as_u16();
         self.reason = reason;
         self.sent = bytes as u64;
-        self.complete();
+        self.complete(Instant::now());
     }
 
     /// The answer's body is under way.
@@ -160,25 +161,26 @@ impl Exchange {
     pub(crate) fn cut_short(&mut self, error: &hyper::Error) {
         tracing::debug!(%error, "an endpoint broke off its answer");
         self.reason = Some(Refusal::ResponseTruncated);
+        let now = Instant::now();
         if let Some(lease) = &self.lease {
-            lease.failed(Instant::now());
+            lease.failed(now);
         }
-        self.complete();
+        self.complete(now);
     }
 
     /// The answer has ended well, or as well as it ever will.
-    pub(crate) fn complete(&mut self) {
+    pub(crate) fn complete(&mut self, now: Instant) {
         if self.stage == Stage::Ended {
             return;
         }
         self.stage = Stage::Ended;
         self.lease = None;
-        self.record();
-        self.connection.end();
+        self.record(now);
+        self.connection.end(now);
     }
 
-    fn record(&mut self) {
-        let duration = self.started.elapsed();
+    fn record(&mut self, now: Instant) {
+        let duration = now.saturating_duration_since(self.started);
         let connection = &self.connection;
         let shared = &connection.worker.shared;
         let request_bytes = self.upload.as_ref().map_or(0, |upload| upload.bytes.get());
@@ -247,11 +249,11 @@ impl Drop for Exchange {
                 if self.connection.http2 {
                     self.connection.taken_back();
                 }
-                self.complete();
+                self.complete(Instant::now());
             }
             Stage::Streaming => {
                 self.reason = Some(Refusal::ClientGone);
-                self.complete();
+                self.complete(Instant::now());
             }
         }
     }

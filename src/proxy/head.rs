@@ -3,11 +3,12 @@
 
 use std::borrow::Cow;
 
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderValue, Method, Uri, Version};
 
 use super::Error;
+use super::headers::Marks;
 
 /// The most bytes of a host: a DNS name is at most 253, and a dot and brackets are allowed for.
 const MAX_HOST: usize = 255;
@@ -27,20 +28,25 @@ pub(crate) struct Authority<'a> {
 
 /// Checks everything about a head that does not depend on the listener. `has_body` is what the framing says.
 /// The answer is the host, if the request has one (HTTP/1.0 may not).
-pub(crate) fn check(parts: &Parts, has_body: bool) -> Result<Option<Authority<'_>>, Error> {
+pub(crate) fn check(parts: &Parts, marks: Marks, has_body: bool) -> Result<Option<Authority<'_>>, Error> {
     method(&parts.method)?;
     if parts.headers.len() > MAX_FIELDS {
         return Err(Error::HeadTooLarge);
     }
     let authority = if parts.version == Version::HTTP_2 { authority_of_2(parts)? } else { authority_of_1(parts)? };
-    transfer_encoding(parts)?;
-    content_length(parts)?;
-    if let Some(expect) = parts.headers.get(EXPECT)
+    if marks.transfer_encoding {
+        transfer_encoding(parts)?;
+    }
+    if marks.content_length {
+        content_length(parts)?;
+    }
+    if marks.expect
+        && let Some(expect) = parts.headers.get(EXPECT)
         && !expect.as_bytes().eq_ignore_ascii_case(b"100-continue")
     {
         return Err(Error::Expectation);
     }
-    if has_body && parts.headers.contains_key(UPGRADE) {
+    if has_body && marks.upgrade {
         return Err(Error::BadFraming("an upgrade with a body"));
     }
     if parts.uri.query().is_some_and(|query| query.bytes().any(|byte| byte <= b' ' || byte >= 0x7f)) {
@@ -113,59 +119,60 @@ fn authority(value: &HeaderValue) -> Result<Authority<'_>, Error> {
     parse_authority(value.as_bytes())
 }
 
+const BAD_HOST: Error = Error::BadHost("a Host that is none");
+
 /// A host and port as RFC 3986 §3.2 has them, without user information: a name of letters, digits, `-`, `_` and `.`,
 /// an IPv4 address, or an IPv6 address in brackets.
 pub(crate) fn parse_authority(bytes: &[u8]) -> Result<Authority<'_>, Error> {
-    const BAD: Error = Error::BadHost("a Host that is none");
-    let text = std::str::from_utf8(bytes).map_err(|_| BAD)?;
-    if text.is_empty() || text.len() > MAX_HOST + 6 {
-        return Err(BAD);
+    if bytes.len() > MAX_HOST + 6 {
+        return Err(BAD_HOST);
     }
-    let (name, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (address, after) = rest.split_once(']').ok_or(BAD)?;
-            address.parse::<std::net::Ipv6Addr>().map_err(|_| BAD)?;
-            (
-                text.get(..address.len() + 2).ok_or(BAD)?,
-                after.strip_prefix(':').map(Some).or((after.is_empty()).then_some(None)).ok_or(BAD)?,
-            )
-        }
-        None => match text.split_once(':') {
-            Some((name, port)) => (name, Some(port)),
-            None => (text, None),
-        },
-    };
-    let port = match port {
-        None => None,
-        Some(digits) if digits.bytes().all(|digit| digit.is_ascii_digit()) => {
-            Some(digits.parse::<u16>().ok().filter(|&port| port > 0).ok_or(BAD)?)
-        }
-        Some(_) => return Err(BAD),
-    };
-    if name.starts_with('[') {
-        return Ok(Authority { name: lower(name), port });
+    if bytes.first() == Some(&b'[') {
+        return bracketed(bytes);
     }
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let mut previous = b'.';
-    for byte in name.bytes() {
-        let ok = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') || (byte == b'.' && previous != b'.');
-        if !ok {
-            return Err(BAD);
+    let (name, port) = match bytes.iter().position(|&byte| byte == b':') {
+        Some(colon) => bytes.split_at(colon),
+        None => (bytes, &[][..]),
+    };
+    let port = optional_port(port)?;
+    let name = name.strip_suffix(b".").unwrap_or(name);
+    let (mut previous, mut upper) = (b'.', false);
+    for &byte in name {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => {}
+            b'A'..=b'Z' => upper = true,
+            b'.' if previous != b'.' => {}
+            _ => return Err(BAD_HOST),
         }
         previous = byte;
     }
     if name.is_empty() || name.len() > MAX_HOST {
-        return Err(BAD);
+        return Err(BAD_HOST);
     }
-    Ok(Authority { name: lower(name), port })
+    let name = std::str::from_utf8(name).map_err(|_| BAD_HOST)?;
+    Ok(Authority { name: if upper { Cow::Owned(name.to_ascii_lowercase()) } else { Cow::Borrowed(name) }, port })
 }
 
-fn lower(name: &str) -> Cow<'_, str> {
-    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        Cow::Owned(name.to_ascii_lowercase())
-    } else {
-        Cow::Borrowed(name)
+/// An IPv6 address in brackets.
+fn bracketed(bytes: &[u8]) -> Result<Authority<'_>, Error> {
+    let text = std::str::from_utf8(bytes).map_err(|_| BAD_HOST)?;
+    let end = text.find(']').ok_or(BAD_HOST)?;
+    let (name, port) = text.split_at(end + 1);
+    let address = name.get(1..end).unwrap_or_default();
+    address.parse::<std::net::Ipv6Addr>().map_err(|_| BAD_HOST)?;
+    Ok(Authority { name: Cow::Owned(name.to_ascii_lowercase()), port: optional_port(port.as_bytes())? })
+}
+
+/// Nothing, or a colon and a port.
+fn optional_port(bytes: &[u8]) -> Result<Option<u16>, Error> {
+    let Some(digits) = bytes.strip_prefix(b":") else {
+        return if bytes.is_empty() { Ok(None) } else { Err(BAD_HOST) };
+    };
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return Err(BAD_HOST);
     }
+    let digits = std::str::from_utf8(digits).map_err(|_| BAD_HOST)?;
+    digits.parse().ok().filter(|&port| port > 0).map(Some).ok_or(BAD_HOST)
 }
 
 /// Exactly one `Transfer-Encoding: chunked`, or none: the parser looks only at the last coding (RFC 9112 §6.1).
@@ -207,6 +214,10 @@ fn content_length(parts: &Parts) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn check(parts: &Parts, has_body: bool) -> Result<Option<Authority<'_>>, Error> {
+        super::check(parts, Marks::of(&parts.headers), has_body)
+    }
 
     #[test]
     fn a_host_is_folded_and_loses_port_and_dot() {

@@ -33,36 +33,63 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const PROXY: HeaderName = HeaderName::from_static("proxy");
 
-/// What the scan of a request's names found; acting on it is the exception.
-#[derive(Clone, Copy, Default)]
-struct Found {
+/// What one look at a request's names found: most requests have none of it, and are not searched for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Marks {
+    /// `Connection`.
     connection: bool,
+    /// A field of this hop other than `Connection`.
     hop: bool,
-    forwarding: bool,
+    /// A field that says who is asking.
+    pub(crate) forwarding: bool,
+    /// A name with `_`.
     underscore: bool,
+    /// `Content-Length`.
+    pub(crate) content_length: bool,
+    /// `Transfer-Encoding`.
+    pub(crate) transfer_encoding: bool,
+    /// `Expect`.
+    pub(crate) expect: bool,
+    /// `Upgrade`.
+    pub(crate) upgrade: bool,
+    /// `Content-Type` or `Upgrade`, which tell gRPC and WebSocket from other requests.
+    pub(crate) names_protocol: bool,
 }
 
-fn scan(headers: &HeaderMap) -> Found {
-    let mut found = Found::default();
-    for name in headers.keys() {
-        let name = name.as_str();
-        match name.as_bytes().first() {
-            Some(b'c') => found.connection |= name == "connection",
-            Some(b'x') => {
-                found.forwarding |= name.starts_with("x-forwarded-") || name == "x-real-ip" || name == "x-scheme"
+impl Marks {
+    /// Looks at every name once.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut marks = Self::default();
+        for name in headers.keys() {
+            let name = name.as_str();
+            match name.as_bytes().first() {
+                Some(b'c') => match name {
+                    "connection" => marks.connection = true,
+                    "content-length" => marks.content_length = true,
+                    "content-type" => marks.names_protocol = true,
+                    _ => {}
+                },
+                Some(b'x') => {
+                    marks.forwarding |= name.starts_with("x-forwarded-") || name == "x-real-ip" || name == "x-scheme"
+                }
+                Some(b'f') => marks.forwarding |= name == "forwarded",
+                Some(b't') => {
+                    marks.transfer_encoding |= name == "transfer-encoding";
+                    marks.hop |= name == "te" || name == "transfer-encoding";
+                }
+                Some(b'u') if name == "upgrade" => {
+                    (marks.hop, marks.upgrade, marks.names_protocol) = (true, true, true);
+                }
+                Some(b'e') if name == "expect" => (marks.hop, marks.expect) = (true, true),
+                Some(b'k') => marks.hop |= name == "keep-alive",
+                Some(b'h') => marks.hop |= name == "http2-settings",
+                Some(b'p') => marks.hop |= name.starts_with("proxy"),
+                _ => {}
             }
-            Some(b'f') => found.forwarding |= name == "forwarded",
-            Some(b't') => found.hop |= name == "te" || name == "transfer-encoding",
-            Some(b'k') => found.hop |= name == "keep-alive",
-            Some(b'u') => found.hop |= name == "upgrade",
-            Some(b'e') => found.hop |= name == "expect",
-            Some(b'h') => found.hop |= name == "http2-settings",
-            Some(b'p') => found.hop |= name.starts_with("proxy"),
-            _ => {}
+            marks.underscore |= name.as_bytes().contains(&b'_');
         }
-        found.underscore |= name.as_bytes().contains(&b'_');
+        marks
     }
-    found
 }
 
 /// An underscore in a header's name, where the listener refuses these.
@@ -80,11 +107,11 @@ pub(crate) struct Kept {
 /// is not trusted, in this order, before anything of ours is added.
 pub(crate) fn clean_request(
     headers: &mut HeaderMap,
+    found: Marks,
     trusted: bool,
     forwarded: &ForwardedHeaders,
     underscores: UnderscoreHeaders,
 ) -> Result<Kept, UnderscoreRejected> {
-    let found = scan(headers);
     let mut kept = Kept::default();
     if found.underscore {
         underscore(headers, trusted, underscores)?;
@@ -139,6 +166,13 @@ fn underscore(headers: &mut HeaderMap, trusted: bool, strategy: UnderscoreHeader
 
 /// RFC 9110 §7.6.1, but for what frames or addresses the message, and what we manage.
 fn remove_nominated(headers: &mut HeaderMap, forwarded: &ForwardedHeaders) {
+    let names_nothing = |value: &HeaderValue| {
+        let value = value.as_bytes();
+        value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close")
+    };
+    if headers.get_all(header::CONNECTION).iter().all(names_nothing) {
+        return;
+    }
     let nominated: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -178,31 +212,50 @@ pub(crate) struct Origin {
     pub(crate) server: HeaderValue,
 }
 
+/// What a request itself says about who is asking.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Said {
+    /// It has forwarding fields, of a trusted peer.
+    pub(crate) before: bool,
+    /// The port that its Host names.
+    pub(crate) port: Option<u16>,
+    /// It asks for a WebSocket.
+    pub(crate) websocket: bool,
+}
+
 /// Adds who is asking, as Traefik does: what a trusted peer has said stays, `X-Forwarded-For` grows.
-pub(crate) fn add_forwarding(
-    headers: &mut HeaderMap,
-    origin: &Origin,
-    host: Option<&HeaderValue>,
-    port: Option<u16>,
-    websocket: bool,
-    append_for: bool,
-) {
-    if append_for {
-        append(headers, &origin.address);
-    }
-    headers.entry(X_REAL_IP).or_insert_with(|| origin.address.clone());
-    headers.entry(X_FORWARDED_PROTO).or_insert_with(|| match (websocket, origin.proto.as_bytes()) {
+pub(crate) fn add_forwarding(headers: &mut HeaderMap, origin: &Origin, said: Said, append_for: bool) {
+    let host = headers.get(header::HOST).cloned();
+    let proto = match (said.websocket, origin.proto.as_bytes()) {
         (true, b"https") => HeaderValue::from_static("wss"),
         (true, _) => HeaderValue::from_static("ws"),
         (false, _) => origin.proto.clone(),
-    });
-    headers
-        .entry(X_FORWARDED_PORT)
-        .or_insert_with(|| port.map_or_else(|| origin.default_port.clone(), HeaderValue::from));
-    if let Some(host) = host {
-        headers.entry(X_FORWARDED_HOST).or_insert_with(|| host.clone());
+    };
+    let port = said.port.map_or_else(|| origin.default_port.clone(), HeaderValue::from);
+    if said.before {
+        if append_for {
+            append(headers, &origin.address);
+        }
+        headers.entry(X_REAL_IP).or_insert_with(|| origin.address.clone());
+        headers.entry(X_FORWARDED_PROTO).or_insert(proto);
+        headers.entry(X_FORWARDED_PORT).or_insert(port);
+        if let Some(host) = host {
+            headers.entry(X_FORWARDED_HOST).or_insert(host);
+        }
+        headers.insert(X_FORWARDED_SERVER, origin.server.clone());
+        return;
     }
-    headers.insert(X_FORWARDED_SERVER, origin.server.clone());
+    // None of them is there: nothing to look up first.
+    if append_for {
+        headers.append(X_FORWARDED_FOR, origin.address.clone());
+    }
+    headers.append(X_REAL_IP, origin.address.clone());
+    headers.append(X_FORWARDED_PROTO, proto);
+    headers.append(X_FORWARDED_PORT, port);
+    if let Some(host) = host {
+        headers.append(X_FORWARDED_HOST, host);
+    }
+    headers.append(X_FORWARDED_SERVER, origin.server.clone());
 }
 
 fn append(headers: &mut HeaderMap, address: &HeaderValue) {
@@ -233,18 +286,23 @@ pub(crate) fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
+/// An answer in a transfer coding that would reach the client undecoded and unnamed.
+#[derive(Debug)]
+pub(crate) struct UnknownCoding;
+
 /// Removes from an answer what belongs to the hop behind us.
-pub(crate) fn clean_response(headers: &mut HeaderMap) {
-    let mut hop = false;
-    let mut connection = false;
+pub(crate) fn clean_response(headers: &mut HeaderMap) -> Result<(), UnknownCoding> {
+    let (mut connection, mut coding, mut hop) = (false, false, false);
     for name in headers.keys() {
         match name.as_str() {
             "connection" => connection = true,
-            "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade" | "te" | "proxy-authenticate" => {
-                hop = true
-            }
+            "transfer-encoding" => (coding, hop) = (true, true),
+            "keep-alive" | "proxy-connection" | "upgrade" | "te" | "proxy-authenticate" => hop = true,
             _ => {}
         }
+    }
+    if coding && !chunked_alone(headers) {
+        return Err(UnknownCoding);
     }
     if connection {
         remove_nominated(headers, &ForwardedHeaders::default());
@@ -259,6 +317,14 @@ pub(crate) fn clean_response(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
+    Ok(())
+}
+
+/// hyper decodes `chunked` and nothing else.
+fn chunked_alone(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let first = codings.next().is_some_and(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
+    first && codings.next().is_none()
 }
 
 #[cfg(test)]
@@ -284,6 +350,15 @@ mod tests {
         }
     }
 
+    fn clean(
+        headers: &mut HeaderMap,
+        trusted: bool,
+        forwarded: &ForwardedHeaders,
+        underscores: UnderscoreHeaders,
+    ) -> Result<Kept, UnderscoreRejected> {
+        clean_request(headers, Marks::of(headers), trusted, forwarded, underscores)
+    }
+
     #[test]
     fn what_belongs_to_one_hop_is_removed_and_what_connection_names_too() {
         let mut headers = map(&[
@@ -300,8 +375,7 @@ mod tests {
             ("expect", "100-continue"),
             ("accept", "*/*"),
         ]);
-        let kept =
-            clean_request(&mut headers, false, &ForwardedHeaders::default(), UnderscoreHeaders::Keep).expect("kept");
+        let kept = clean(&mut headers, false, &ForwardedHeaders::default(), UnderscoreHeaders::Keep).expect("kept");
         assert!(kept.trailers);
         assert_eq!(names(&headers), ["accept", "content-length", "host"]);
     }
@@ -309,8 +383,8 @@ mod tests {
     #[test]
     fn connection_cannot_remove_what_a_trusted_peer_says() {
         let mut headers = map(&[("connection", "x-forwarded-for, x-real-ip"), ("x-forwarded-for", "198.51.100.1")]);
-        clean_request(&mut headers, true, &ForwardedHeaders::default(), UnderscoreHeaders::Keep).expect("kept");
-        add_forwarding(&mut headers, &origin(), None, None, false, true);
+        clean(&mut headers, true, &ForwardedHeaders::default(), UnderscoreHeaders::Keep).expect("kept");
+        add_forwarding(&mut headers, &origin(), Said { before: true, ..Said::default() }, true);
         assert_eq!(headers[X_FORWARDED_FOR], "198.51.100.1, 192.0.2.7");
         assert_eq!(headers[X_REAL_IP], "192.0.2.7");
     }
@@ -327,10 +401,13 @@ mod tests {
             ("x-forwarded_host", "evil"),
             ("content_length", "5"),
             ("my_own", "1"),
+            ("host", "a:8443"),
         ]);
-        clean_request(&mut headers, false, &ForwardedHeaders::default(), UnderscoreHeaders::Keep).expect("kept");
-        assert_eq!(names(&headers), ["my_own"]);
-        add_forwarding(&mut headers, &origin(), Some(&HeaderValue::from_static("a:8443")), Some(8443), true, true);
+        clean(&mut headers, false, &ForwardedHeaders::default(), UnderscoreHeaders::Keep).expect("kept");
+        assert_eq!(names(&headers), ["host", "my_own"]);
+        let said = Said { before: false, port: Some(8443), websocket: true };
+        add_forwarding(&mut headers, &origin(), said, true);
+        assert_eq!(headers.len(), 8, "each once: {headers:?}");
         assert_eq!(headers[X_FORWARDED_FOR], "192.0.2.7");
         assert_eq!(headers[X_FORWARDED_PROTO], "wss");
         assert_eq!(headers[X_FORWARDED_PORT], "8443");
@@ -341,8 +418,8 @@ mod tests {
     #[test]
     fn headers_with_underscores_are_kept_deleted_or_rejected_as_configured() {
         let mut headers = map(&[("my_own", "1")]);
-        assert!(clean_request(&mut headers, true, &ForwardedHeaders::default(), UnderscoreHeaders::Reject).is_err());
-        clean_request(&mut headers, true, &ForwardedHeaders::default(), UnderscoreHeaders::Delete).expect("deleted");
+        assert!(clean(&mut headers, true, &ForwardedHeaders::default(), UnderscoreHeaders::Reject).is_err());
+        clean(&mut headers, true, &ForwardedHeaders::default(), UnderscoreHeaders::Delete).expect("deleted");
         assert!(headers.is_empty());
     }
 
@@ -365,7 +442,12 @@ mod tests {
             ("x-internal", "1"),
             ("etag", "e"),
         ]);
-        clean_response(&mut headers);
+        clean_response(&mut headers).expect("a coding that hyper decodes");
         assert_eq!(names(&headers), ["etag"]);
+        for codings in [&["gzip, chunked"][..], &["identity"], &["chunked", "chunked"]] {
+            let mut headers: HeaderMap =
+                codings.iter().map(|coding| (header::TRANSFER_ENCODING, HeaderValue::from_static(coding))).collect();
+            assert!(clean_response(&mut headers).is_err(), "{codings:?}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use crate::route::Redirect;
 use crate::telemetry::meters::Refusal;
 
 /// 301 for GET and 308 for the rest when permanent, else 302 and 307; 400 without a host to redirect to.
-pub(crate) fn answer(exchange: Exchange, redirect: &Redirect, parts: &Parts) -> Response<Body> {
+pub(crate) fn answer(exchange: &mut Exchange, redirect: &Redirect, parts: &Parts) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     let location = location(redirect, parts);
     *response.status_mut() = match (&location, redirect.permanent, parts.method == Method::GET) {

@@ -13,46 +13,64 @@ use super::Error;
 use super::body::{Body, Patience, Upload};
 use super::connection::Connection;
 use super::exchange::{Exchange, Refused};
-use super::forward::{Outgoing, forward};
+use super::forward::{Outgoing, Replay, forward};
 use super::head::{self, Authority};
+use super::headers::{Marks, Said};
 use super::path;
 use super::router::{CompiledRoute, Lookup};
+use super::upgrade::Wish;
 use super::{headers, redirect, upgrade};
-use crate::route::Action;
+use crate::route::{Action, Protocol, Upstream};
 
 /// Answers one request. Never fails: what goes wrong is an answer too.
-pub(crate) async fn serve(
+///
+/// All that needs no waiting is done before there is a future, which therefore stays small: it is moved more than once.
+pub(crate) fn serve(
     connection: Rc<Connection>,
     request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
-    let (parts, body) = request.into_parts();
-    let exchange = Exchange::begin(&connection, &parts);
-    let http_10 = parts.version == Version::HTTP_10;
-    let mut response = match answer(&connection, exchange, parts, body).await {
-        Ok(response) => response,
-        Err(refused) => refuse(*refused),
-    };
-    if connection.last_request() {
-        if connection.http2 {
-            connection.close_soon();
-        } else if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+) -> impl Future<Output = Result<Response<Body>, Infallible>> {
+    let http_10 = request.version() == Version::HTTP_10;
+    let received = receive(&connection, request);
+    async move {
+        let answered = match received {
+            Ok(Next::Answer(response)) => Ok(response),
+            Ok(Next::Forward { exchange, route, outgoing }) => forward(exchange, &route, outgoing).await,
+            Ok(Next::Tunnel { exchange, route, outgoing, wish }) => {
+                Box::pin(upgrade::tunnel(exchange, &route, outgoing, wish)).await
+            }
+            Err(refused) => Err(refused),
+        };
+        let mut response = answered.unwrap_or_else(refuse);
+        if connection.last_request() {
+            if connection.http2 {
+                connection.close_soon();
+            } else if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
         }
+        if !http_10 || response.version() != Version::HTTP_11 {
+            *response.version_mut() = if connection.http2 { Version::HTTP_2 } else { Version::HTTP_11 };
+        }
+        Ok(response)
     }
-    if !http_10 || response.version() != Version::HTTP_11 {
-        *response.version_mut() = if connection.http2 { Version::HTTP_2 } else { Version::HTTP_11 };
-    }
-    Ok(response)
 }
 
-async fn answer(
-    connection: &Rc<Connection>,
-    mut exchange: Exchange,
-    mut parts: Parts,
-    body: Incoming,
-) -> Result<Response<Body>, Refused> {
+/// What a request needs next.
+enum Next {
+    /// Nothing: its answer is here.
+    Answer(Response<Body>),
+    /// An endpoint's answer.
+    Forward { exchange: Box<Exchange>, route: Arc<CompiledRoute>, outgoing: Box<Outgoing> },
+    /// An endpoint that joins in its upgrade.
+    Tunnel { exchange: Box<Exchange>, route: Arc<CompiledRoute>, outgoing: Box<Outgoing>, wish: Box<Wish> },
+}
+
+fn receive(connection: &Rc<Connection>, request: Request<Incoming>) -> Result<Next, Refused> {
+    let (mut parts, body) = request.into_parts();
+    let marks = Marks::of(&parts.headers);
+    let mut exchange = Exchange::begin(connection, &parts, marks);
     // 5 host → path → first match
-    let (route, port) = match find(connection, &mut parts, !body.is_end_stream()) {
+    let (route, port) = match find(connection, &mut parts, marks, !body.is_end_stream()) {
         Ok(found) => found,
         Err(error) => return Err(exchange.refuse(error)),
     };
@@ -61,21 +79,22 @@ async fn answer(
     // 7 action
     match &route.route.action {
         Action::Forward(upstream) => {
-            let upgrade = upgrade::requested(&mut parts);
-            let outgoing = match prepare(connection, &mut exchange, parts, body, port, upgrade.is_some()) {
+            let wish = if marks.upgrade { upgrade::requested(&mut parts) } else { None };
+            let received = Received { parts, marks, body, port };
+            let outgoing = match prepare(connection, &mut exchange, upstream, received, wish.is_some()) {
                 Ok(outgoing) => outgoing,
                 Err(error) => return Err(exchange.refuse(error)),
             };
-            match upgrade {
-                Some(upgrade) => upgrade::tunnel(exchange, &route, upstream, outgoing, upgrade).await,
-                None => forward(exchange, &route, upstream, outgoing).await,
-            }
+            Ok(match wish {
+                Some(wish) => Next::Tunnel { exchange, route, outgoing, wish: Box::new(wish) },
+                None => Next::Forward { exchange, route, outgoing },
+            })
         }
-        Action::Redirect(redirect) => Ok(redirect::answer(exchange, redirect, &parts)),
+        Action::Redirect(redirect) => Ok(Next::Answer(redirect::answer(&mut exchange, redirect, &parts))),
         Action::Internal(page) => {
             let response = (connection.worker.shared.internal)(*page, &parts);
             exchange.refused(response.status(), None, response.body().len());
-            Ok(response.map(Body::from))
+            Ok(Next::Answer(response.map(Body::from)))
         }
         Action::Refuse(reason) => Err(exchange.refuse(Error::Refused(*reason))),
     }
@@ -86,6 +105,7 @@ async fn answer(
 fn find(
     connection: &Connection,
     parts: &mut Parts,
+    marks: Marks,
     has_body: bool,
 ) -> Result<(Option<Arc<CompiledRoute>>, Option<u16>), Error> {
     let listener = &connection.listener;
@@ -94,11 +114,11 @@ fn find(
         Ok(std::borrow::Cow::Borrowed(_)) => None,
         Err(error) => {
             // A head that breaks another rule says so first.
-            head::check(parts, has_body)?;
+            head::check(parts, marks, has_body)?;
             return Err(error.into());
         }
     };
-    let authority: Option<Authority<'_>> = head::check(parts, has_body)?;
+    let authority: Option<Authority<'_>> = head::check(parts, marks, has_body)?;
     let port = authority.as_ref().and_then(|authority| authority.port);
     let router = connection.worker.router();
     let route = router
@@ -134,19 +154,29 @@ fn origin_form(uri: &Uri, path: Option<&str>) -> Option<Uri> {
     }
 }
 
+/// A request that was found a route.
+struct Received {
+    parts: Parts,
+    marks: Marks,
+    body: Incoming,
+    /// The port that the client named.
+    port: Option<u16>,
+}
+
 /// 10 hop-by-hop and forwarded headers; the body's framing, made anew.
 fn prepare(
     connection: &Connection,
     exchange: &mut Exchange,
-    mut parts: Parts,
-    body: Incoming,
-    port: Option<u16>,
+    upstream: &Upstream,
+    received: Received,
     upgrading: bool,
-) -> Result<Outgoing, Error> {
+) -> Result<Box<Outgoing>, Error> {
+    let Received { mut parts, marks, body, port } = received;
     let listener = &connection.listener;
     let websocket = upgrading && parts.headers.contains_key(header::SEC_WEBSOCKET_KEY);
     let kept = headers::clean_request(
         &mut parts.headers,
+        marks,
         connection.trusted,
         &listener.forwarded_headers,
         listener.underscore_headers,
@@ -155,9 +185,9 @@ fn prepare(
     if connection.http2 {
         headers::join_cookies(&mut parts.headers);
     }
-    let host = parts.headers.get(header::HOST).cloned();
-    let append = !listener.forwarded_headers.not_append_x_forwarded_for;
-    headers::add_forwarding(&mut parts.headers, &connection.origin, host.as_ref(), port, websocket, append);
+    if kept.trailers && upstream.protocol != Protocol::Http {
+        parts.headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
     let timeouts = &listener.timeouts;
     let (upload, state) = if body.is_end_stream() {
         (Upload::Empty, None)
@@ -169,7 +199,7 @@ fn prepare(
         (upload, Some(state))
     };
     match body_length(&upload) {
-        Framing::None if parts.headers.contains_key(header::CONTENT_LENGTH) => {
+        Framing::None if marks.content_length => {
             parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         Framing::None => {}
@@ -182,7 +212,12 @@ fn prepare(
         }
     }
     parts.version = Version::HTTP_11;
-    Ok(Outgoing { parts, upload, state, trailers: kept.trailers })
+    let said = Said { before: marks.forwarding && connection.trusted, port, websocket };
+    // Whether it may be sent twice: no body, and a method without effect or an endpoint that can say it did nothing.
+    let twice = state.is_none() && (replayable(&parts.method) || upstream.protocol != Protocol::Http);
+    let replay = twice.then(|| Replay::of(&parts, said));
+    connection.add_forwarding(&mut parts.headers, said);
+    Ok(Box::new(Outgoing { request: Some(Request::from_parts(parts, upload)), state, replay }))
 }
 
 enum Framing {
@@ -199,7 +234,7 @@ fn body_length(upload: &Upload) -> Framing {
 }
 
 /// The answer to a request that is not forwarded, or whose endpoint failed.
-fn refuse((exchange, error): (Exchange, Error)) -> Response<Body> {
+fn refuse((mut exchange, error): Refused) -> Response<Body> {
     let text = error.body();
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = error.status();
@@ -217,7 +252,7 @@ fn refuse((exchange, error): (Exchange, Error)) -> Response<Body> {
     response
 }
 
-/// Whether a request may be sent twice: it has no body, and its method promises no effect.
+/// Whether a method promises no effect.
 pub(crate) fn replayable(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }

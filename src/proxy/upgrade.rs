@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderValue, Response, StatusCode, Version, header};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 
@@ -17,9 +17,9 @@ use super::forward::Outgoing;
 use super::headers::{clean_response, has_token};
 use super::router::CompiledRoute;
 use super::upstream::{Answer, Failure, upgrade};
-use super::watch::{Wait, Watch};
+use super::watch::Watch;
 use super::worker::Phase;
-use crate::route::{HostHeader, Upstream};
+use crate::route::{Action, HostHeader};
 
 /// The buffer of each direction of a tunnel.
 const BUFFER: usize = 8 * 1024;
@@ -30,7 +30,7 @@ pub(crate) struct Wish {
     client: OnUpgrade,
 }
 
-/// The upgrade that a request asks for: `Connection: upgrade` and one token other than HTTP/2's own (RFC 9113 has no
+/// The upgrade that a request with an `Upgrade` field asks for: `Connection: upgrade` and one token other than HTTP/2's own (RFC 9113 has no
 /// `h2c` upgrade any more; passing it on would open a way around routing).
 pub(crate) fn requested(parts: &mut Parts) -> Option<Wish> {
     if parts.version != Version::HTTP_11 {
@@ -49,40 +49,43 @@ pub(crate) fn requested(parts: &mut Parts) -> Option<Wish> {
 
 /// Sends an upgrade request and, on its 101, joins the two connections.
 pub(crate) async fn tunnel(
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     route: &Arc<CompiledRoute>,
-    upstream: &Upstream,
-    outgoing: Outgoing,
-    wish: Wish,
+    mut outgoing: Box<Outgoing>,
+    wish: Box<Wish>,
 ) -> Result<Response<Body>, Refused> {
-    let Some(target) = &route.upstream else { return Err(exchange.refuse(Error::NoEndpoint)) };
+    let (Action::Forward(upstream), Some(target), Some(request)) =
+        (&route.route.action, &route.upstream, &mut outgoing.request)
+    else {
+        return Err(exchange.refuse(Error::NoEndpoint));
+    };
     let worker = exchange.connection.worker.clone();
-    let mut request = Request::from_parts(outgoing.parts, outgoing.upload);
     request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     request.headers_mut().insert(header::UPGRADE, wish.token.clone());
-    let mut choice = Choice::new(target, &request);
+    let mut choice = Choice::new(target, request);
     target.budget.request();
     let mut last = Error::NoEndpoint;
     let (answer, lease) = loop {
         let Some(lease) = choice.pick(&worker.random, Instant::now()) else { return Err(exchange.refuse(last)) };
-        if upstream.host_header == HostHeader::Endpoint {
+        if upstream.host_header == HostHeader::Endpoint
+            && let Some(request) = &mut outgoing.request
+        {
             request.headers_mut().insert(header::HOST, lease.endpoint().host_header.clone());
         }
-        match upgrade(&worker, &lease, upstream.protocol, request).await {
+        match upgrade(&worker, &lease, upstream.protocol, &mut outgoing).await {
             Ok(answer) => {
                 lease.answered(Instant::now(), answer.response.status());
                 break (answer, lease);
             }
-            Err(Failure { error, unsent, .. }) => {
+            Err(Failure { error, .. }) => {
                 if error.fault() == Fault::Upstream {
                     lease.failed(Instant::now());
                 }
-                let Some(next) = unsent.filter(|_| choice.tried() < MAX_ENDPOINTS && target.may_retry(Instant::now()))
-                else {
+                let again = outgoing.request.is_some() && choice.tried() < MAX_ENDPOINTS;
+                if !again || !target.may_retry(Instant::now()) {
                     return Err(exchange.refuse(error));
-                };
+                }
                 exchange.retried();
-                request = next;
                 last = error;
             }
         }
@@ -91,8 +94,8 @@ pub(crate) async fn tunnel(
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         // Not an upgrade: an answer like any other, on a connection that is not used again.
         let (mut parts, body) = response.into_parts();
-        clean_response(&mut parts.headers);
-        if parts.status.as_u16() > 599 {
+        if parts.status.as_u16() > 599 || clean_response(&mut parts.headers).is_err() {
+            lease.failed(Instant::now());
             return Err(exchange.refuse(Error::UpstreamProtocol));
         }
         exchange.answered(parts.status, &parts.headers, lease);
@@ -108,7 +111,10 @@ pub(crate) async fn tunnel(
     }
     let endpoint = hyper::upgrade::on(&mut response);
     let (mut parts, _) = response.into_parts();
-    clean_response(&mut parts.headers);
+    if clean_response(&mut parts.headers).is_err() {
+        lease.failed(Instant::now());
+        return Err(exchange.refuse(Error::UpstreamProtocol));
+    }
     parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     parts.headers.insert(header::UPGRADE, wish.token.clone());
     if let Some(cookie) = choice.cookie_for(lease.endpoint()) {
@@ -122,11 +128,11 @@ pub(crate) async fn tunnel(
 }
 
 /// Copies both ways until one side ends, or the worker is over.
-async fn join(mut exchange: Exchange, client: OnUpgrade, endpoint: OnUpgrade) {
+async fn join(mut exchange: Box<Exchange>, client: OnUpgrade, endpoint: OnUpgrade) {
     let connection = exchange.connection.clone();
     let counted = Counted::new(&connection.worker, connection.index);
     let watch: &Watch = &connection.watch;
-    watch.expect(Wait::Nothing, std::time::Duration::ZERO);
+    watch.relax();
     let limit = connection.worker.shared.transport.dial_timeout;
     let both = async { tokio::try_join!(client, endpoint) };
     let (client, endpoint): (Upgraded, Upgraded) = match tokio::time::timeout(limit, both).await {
@@ -150,6 +156,6 @@ async fn join(mut exchange: Exchange, client: OnUpgrade, endpoint: OnUpgrade) {
     if let Some(Ok((received, sent))) = copied {
         exchange.tunnelled(received, sent);
     }
-    exchange.complete();
+    exchange.complete(Instant::now());
     drop(counted);
 }

@@ -4,13 +4,16 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
 /// Milliseconds of the process's own clock; 0 is never.
 pub(crate) type Millis = u64;
+
+/// The deadline of a head whose first byte has just come; the time is looked up when it matters.
+const FROM_NOW: Millis = Millis::MAX;
 
 /// What a connection is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +58,16 @@ impl Watch {
     }
 
     fn now(&self) -> Millis {
-        millis(self.epoch.elapsed())
+        self.at(Instant::now())
     }
 
-    /// Waits for `what` for at most `limit`; zero is no limit.
-    pub(crate) fn expect(&self, what: Wait, limit: Duration) {
-        let deadline = if limit.is_zero() { 0 } else { self.now() + millis(limit).max(1) };
+    fn at(&self, now: Instant) -> Millis {
+        millis(now.saturating_duration_since(self.epoch))
+    }
+
+    /// Waits for `what` for at most `limit` from `now`; zero is no limit.
+    pub(crate) fn expect(&self, what: Wait, limit: Duration, now: Instant) {
+        let deadline = if limit.is_zero() { 0 } else { self.at(now) + millis(limit).max(1) };
         self.read.store(deadline, Relaxed);
         self.waiting.store(what as u8, Relaxed);
     }
@@ -71,13 +78,20 @@ impl Watch {
         self.waiting.store(Wait::Nothing as u8, Relaxed);
     }
 
-    /// Bytes have come: an idle connection begins a head.
+    /// Bytes have come: an idle connection begins a head. Most heads are complete before anybody looks at the deadline,
+    /// so the clock is read by who looks first.
     pub(crate) fn on_read(&self) {
         if self.waiting.load(Relaxed) == Wait::Idle as u8 {
-            let deadline = if self.head == 0 { 0 } else { self.now() + self.head };
-            self.read.store(deadline, Relaxed);
+            self.read.store(if self.head == 0 { 0 } else { FROM_NOW }, Relaxed);
             self.waiting.store(Wait::Head as u8, Relaxed);
         }
+    }
+
+    fn read_deadline(&self) -> Millis {
+        if self.read.load(Relaxed) == FROM_NOW {
+            self.read.store(self.now() + self.head, Relaxed);
+        }
+        self.read.load(Relaxed)
     }
 
     /// A write could not go on.
@@ -95,7 +109,7 @@ impl Watch {
     }
 
     fn earliest(&self) -> Millis {
-        match (self.read.load(Relaxed), self.write.load(Relaxed)) {
+        match (self.read_deadline(), self.write.load(Relaxed)) {
             (0, deadline) | (deadline, 0) => deadline,
             (read, write) => read.min(write),
         }
@@ -108,7 +122,7 @@ impl Watch {
         if due(self.write.load(Relaxed)) {
             return Some(Wait::Write);
         }
-        if !due(self.read.load(Relaxed)) {
+        if !due(self.read_deadline()) {
             return None;
         }
         Some(match self.waiting.load(Relaxed) {
@@ -131,11 +145,13 @@ pub(crate) struct Alarm {
     watch: Arc<Watch>,
     sleep: Option<Pin<Box<Sleep>>>,
     armed: Millis,
+    /// Who is woken when it fires.
+    waker: Option<Waker>,
 }
 
 impl Alarm {
     pub(crate) fn new(watch: Arc<Watch>) -> Self {
-        Self { watch, sleep: None, armed: 0 }
+        Self { watch, sleep: None, armed: 0, waker: None }
     }
 
     /// Ready when a deadline has passed. Call it after each poll of the connection. Cancel-safe.
@@ -152,8 +168,14 @@ impl Alarm {
                     None => self.sleep = Some(Box::pin(tokio::time::sleep_until(at))),
                 }
                 self.armed = due;
+                self.waker = None;
             }
             let Some(sleep) = &mut self.sleep else { return Poll::Pending };
+            let wakes_us = self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+            if wakes_us && !sleep.is_elapsed() {
+                return Poll::Pending;
+            }
+            self.waker = Some(cx.waker().clone());
             if sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
@@ -185,7 +207,7 @@ mod tests {
     #[tokio::test]
     async fn a_deadline_that_comes_closer_is_noticed() {
         let watch = Watch::new(Instant::now(), Duration::from_millis(20), Duration::ZERO);
-        watch.expect(Wait::Idle, Duration::from_secs(3600));
+        watch.expect(Wait::Idle, Duration::from_secs(3600), Instant::now());
         let inner = watch.clone();
         let ended = guarded(
             async move {

@@ -140,27 +140,26 @@ async fn what_is_no_answer_is_502() {
 
 #[tokio::test]
 async fn a_client_that_leaves_cancels_its_request() {
-    let (gone, notice) = tokio::sync::mpsc::unbounded_channel();
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let backend = Backend::on_connection(move |mut stream| {
-        let gone = gone.clone();
+        let tell = tell.clone();
         async move {
             let mut buffer = Vec::new();
             if read_request(&mut stream, &mut buffer).await.is_some() {
+                let _ = tell.send("it has come");
                 let _ = read_request(&mut stream, &mut buffer).await;
-                let _ = gone.send(());
+                let _ = tell.send("it is over");
             }
         }
     })
     .await;
-    let mut notice = notice;
     let gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &["--accesslog"]).await;
     let mut client = Raw::connect(gateway.web()).await;
     client.send("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n").await;
-    while backend.connections.load(Ordering::Relaxed) == 0 {
-        tokio::task::yield_now().await;
-    }
+    assert_eq!(told.recv().await, Some("it has come"));
     drop(client);
-    tokio::time::timeout(Duration::from_secs(5), notice.recv()).await.expect("the backend is told within 5 s");
+    let over = tokio::time::timeout(Duration::from_secs(5), told.recv()).await.expect("the backend is told within 5 s");
+    assert_eq!(over, Some("it is over"));
     crate::support::eventually("499 is logged", async || gateway.log().contains(" 499 ")).await;
 }
 

@@ -1,17 +1,16 @@
 //! One attempt at one endpoint: a pooled or a new connection, the request, and the head of the answer.
 
-use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
-use tokio::time::Instant;
 
 use super::super::Error;
 use super::super::balance::Lease;
 use super::super::body::{Progress, Upload, UploadState};
+use super::super::forward::Outgoing;
 use super::super::watch::Wait;
 use super::super::worker::Worker;
 use super::connect::{Connected, Purpose, connect};
@@ -24,28 +23,28 @@ pub(crate) struct Answer {
     pub(crate) held: Held,
 }
 
-/// An attempt that brought no answer.
+/// An attempt that brought no answer. Its request is back in its place when not a byte of it has been sent: any method
+/// may be tried elsewhere.
 pub(crate) struct Failure {
     pub(crate) error: Error,
-    /// The request, when not a byte of it has been sent: any method may be tried elsewhere.
-    pub(crate) unsent: Option<Request<Upload>>,
     /// The endpoint has said that it did not look at the request (HTTP/2 REFUSED_STREAM, GOAWAY).
     pub(crate) refused: bool,
 }
 
-impl Failure {
-    fn unsent(error: Error, request: Request<Upload>) -> Self {
-        Self { error, unsent: Some(request), refused: false }
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, refused: false }
     }
 }
 
-/// Sends `request` to the leased endpoint. Stale pooled connections are skipped: what hyper hands back goes to the next.
+/// Sends the request to the leased endpoint. Stale pooled connections are skipped: what hyper hands back goes to the
+/// next. `now` is when the endpoint was leased.
 pub(crate) async fn attempt(
     worker: &Worker,
     lease: &Lease,
     protocol: Protocol,
-    mut request: Request<Upload>,
-    upload: Option<&Rc<UploadState>>,
+    outgoing: &mut Outgoing,
+    now: Instant,
 ) -> Result<Answer, Failure> {
     let endpoint = lease.endpoint();
     if protocol != Protocol::Http
@@ -53,31 +52,41 @@ pub(crate) async fn attempt(
     {
         let sender = connection.sender.clone();
         let share = StreamShare::new(connection);
-        match send_h2(worker, sender, request, upload, share).await {
-            Err(Failure { unsent: Some(unsent), .. }) => request = unsent,
+        match Box::pin(send_h2(worker, sender, outgoing, share)).await {
+            Err(_) if outgoing.request.is_some() => {}
             result => return result,
         }
     }
     if protocol != Protocol::H2c {
-        if upload.is_some() {
+        if outgoing.state.is_some() {
             // A connection that its endpoint has closed is noticed when the runtime looks at its sockets. A body can
             // only be sent once: let it look.
             tokio::task::yield_now().await;
         }
         while let Some(connection) = worker.pool.take(endpoint) {
-            match send_h1(worker, lease, connection, request, upload).await {
-                Err(Failure { unsent: Some(unsent), .. }) => request = unsent,
+            match send_h1(worker, lease, connection, outgoing, now).await {
+                Err(_) if outgoing.request.is_some() => {}
                 result => return result,
             }
         }
     }
-    match connect(worker, endpoint, protocol, Purpose::Exchange).await {
-        Ok(Connected::H1(connection)) => send_h1(worker, lease, connection, request, upload).await,
-        Ok(Connected::H2(sender, most)) => {
+    // Rare, and large: on the heap, so that the common path stays small.
+    Box::pin(attempt_anew(worker, lease, protocol, outgoing)).await
+}
+
+async fn attempt_anew(
+    worker: &Worker,
+    lease: &Lease,
+    protocol: Protocol,
+    outgoing: &mut Outgoing,
+) -> Result<Answer, Failure> {
+    let endpoint = lease.endpoint();
+    match connect(worker, endpoint, protocol, Purpose::Exchange).await? {
+        Connected::H1(connection) => send_h1(worker, lease, connection, outgoing, Instant::now()).await,
+        Connected::H2(sender, most) => {
             let connection = worker.pool.add_shared(endpoint, sender.clone(), most);
-            send_h2(worker, sender, request, upload, StreamShare::new(connection)).await
+            send_h2(worker, sender, outgoing, StreamShare::new(connection)).await
         }
-        Err(error) => Err(Failure::unsent(error, request)),
     }
 }
 
@@ -86,12 +95,14 @@ pub(crate) async fn upgrade(
     worker: &Worker,
     lease: &Lease,
     protocol: Protocol,
-    request: Request<Upload>,
+    outgoing: &mut Outgoing,
 ) -> Result<Answer, Failure> {
-    match connect(worker, lease.endpoint(), protocol, Purpose::Upgrade).await {
-        Ok(Connected::H1(connection)) => send_h1(worker, lease, connection, request, None).await,
-        Ok(Connected::H2(..)) => Err(Failure { error: Error::UpstreamProtocol, unsent: None, refused: false }),
-        Err(error) => Err(Failure::unsent(error, request)),
+    match connect(worker, lease.endpoint(), protocol, Purpose::Upgrade).await? {
+        Connected::H1(connection) => send_h1(worker, lease, connection, outgoing, Instant::now()).await,
+        Connected::H2(..) => {
+            outgoing.request = None;
+            Err(Error::UpstreamProtocol.into())
+        }
     }
 }
 
@@ -99,53 +110,55 @@ async fn send_h1(
     worker: &Worker,
     lease: &Lease,
     mut connection: H1,
-    request: Request<Upload>,
-    upload: Option<&Rc<UploadState>>,
+    outgoing: &mut Outgoing,
+    now: Instant,
 ) -> Result<Answer, Failure> {
     let limit = worker.shared.transport.response_header_timeout;
-    let sending = match upload {
+    let Some(request) = outgoing.request.take() else { return Err(Error::Internal.into()) };
+    let sending = connection.sender.try_send_request(request);
+    let result = match &outgoing.state {
         // The connection's own watch bounds the wait: no timer for a request without a body.
         None => {
-            connection.watch.expect(Wait::Answer, limit);
-            Ok(connection.sender.try_send_request(request).await.map_err(Sent::from))
+            connection.watch.expect(Wait::Answer, limit, now);
+            sending.await.map_err(Sent::from)
         }
-        Some(upload) => patient(connection.sender.try_send_request(request), upload, limit).await,
+        Some(upload) => patient(sending, upload, limit).await,
     };
-    let result = sending.unwrap_or(Err(Sent::TimedOut));
-    let failure = match result {
+    match result {
         Ok(response) => {
             connection.watch.relax();
             let held = Held::H1 {
                 pool: worker.pool.clone(),
                 endpoint: lease.endpoint().clone(),
                 connection,
-                upload: upload.cloned(),
+                upload: outgoing.state.clone(),
             };
-            return Ok(Answer { response, held });
+            Ok(Answer { response, held })
         }
-        Err(failure) => failure,
-    };
-    let timed_out = connection.watch.expired() == Some(Wait::Answer);
-    Err(failure.resolve(timed_out, upload))
+        Err(failure) => {
+            let timed_out = connection.watch.expired() == Some(Wait::Answer);
+            Err(failure.resolve(timed_out, outgoing))
+        }
+    }
 }
 
 async fn send_h2(
     worker: &Worker,
     mut sender: hyper::client::conn::http2::SendRequest<Upload>,
-    mut request: Request<Upload>,
-    upload: Option<&Rc<UploadState>>,
+    outgoing: &mut Outgoing,
     share: StreamShare,
 ) -> Result<Answer, Failure> {
+    let Some(mut request) = outgoing.request.take() else { return Err(Error::Internal.into()) };
     for_http_2(&mut request);
     let limit = worker.shared.transport.response_header_timeout;
-    let done = Rc::new(UploadState::default());
-    if upload.is_none() {
-        done.ended.set(Some(Instant::now()));
+    let done = UploadState::default();
+    let upload = outgoing.state.as_deref().unwrap_or(&done);
+    if outgoing.state.is_none() {
+        done.ended.set(Some(tokio::time::Instant::now()));
     }
-    let result = patient(sender.try_send_request(request), upload.unwrap_or(&done), limit).await;
-    match result.unwrap_or(Err(Sent::TimedOut)) {
+    match patient(sender.try_send_request(request), upload, limit).await {
         Ok(response) => Ok(Answer { response, held: Held::H2(share) }),
-        Err(failure) => Err(failure.resolve(false, upload)),
+        Err(failure) => Err(failure.resolve(false, outgoing)),
     }
 }
 
@@ -177,30 +190,25 @@ pub(crate) fn for_http_1(request: &mut Request<Upload>) {
     *request.version_mut() = Version::HTTP_11;
 }
 
-#[derive(Debug)]
-struct TimedOut;
-
 /// Waits for an answer, at most `limit` from the end of the upload. One timer, looked at again when it fires.
-async fn patient<F, E>(
-    sending: F,
-    upload: &UploadState,
-    limit: Duration,
-) -> Result<Result<Response<Incoming>, Sent>, TimedOut>
+async fn patient<F, E>(sending: F, upload: &UploadState, limit: Duration) -> Result<Response<Incoming>, Sent>
 where
     F: Future<Output = Result<Response<Incoming>, E>>,
     Sent: From<E>,
 {
+    use tokio::time::{Instant, sleep};
+
     let mut sending = std::pin::pin!(sending);
-    let mut timer = (!limit.is_zero()).then(|| Box::pin(tokio::time::sleep(limit)));
+    let mut timer = (!limit.is_zero()).then(|| Box::pin(sleep(limit)));
     std::future::poll_fn(|cx| {
         if let Poll::Ready(result) = sending.as_mut().poll(cx) {
-            return Poll::Ready(Ok(result.map_err(Sent::from)));
+            return Poll::Ready(result.map_err(Sent::from));
         }
         let Some(timer) = &mut timer else { return Poll::Pending };
         while timer.as_mut().poll(cx).is_ready() {
             let deadline = upload.ended.get().unwrap_or_else(Instant::now) + limit;
             if deadline <= Instant::now() {
-                return Poll::Ready(Err(TimedOut));
+                return Poll::Ready(Err(Sent::TimedOut));
             }
             timer.as_mut().reset(deadline);
         }
@@ -222,20 +230,22 @@ impl From<TrySendError<Request<Upload>>> for Sent {
 }
 
 impl Sent {
-    fn resolve(self, timed_out: bool, upload: Option<&Rc<UploadState>>) -> Failure {
+    /// What it comes to. A request that was not sent goes back to its place.
+    fn resolve(self, timed_out: bool, outgoing: &mut Outgoing) -> Failure {
         let mut error = match self {
-            Self::TimedOut => return Failure { error: Error::ResponseTimeout, unsent: None, refused: false },
+            Self::TimedOut => return Error::ResponseTimeout.into(),
             Self::Failed(error) => error,
         };
         if let Some(mut request) = error.take_message() {
             if request.version() == Version::HTTP_2 {
                 for_http_1(&mut request);
             }
-            return Failure::unsent(Error::UpstreamClosed, request);
+            outgoing.request = Some(request);
+            return Error::UpstreamClosed.into();
         }
-        match upload.map(|upload| upload.progress.get()) {
-            Some(Progress::Stalled) => return Failure { error: Error::BodyStalled, unsent: None, refused: false },
-            Some(Progress::Broken) => return Failure { error: Error::BodyMalformed, unsent: None, refused: false },
+        match outgoing.state.as_ref().map(|upload| upload.progress.get()) {
+            Some(Progress::Stalled) => return Error::BodyStalled.into(),
+            Some(Progress::Broken) => return Error::BodyMalformed.into(),
             _ => {}
         }
         let error = error.into_error();
@@ -248,7 +258,7 @@ impl Sent {
         } else {
             Error::UpstreamClosed
         };
-        Failure { error, unsent: None, refused }
+        Failure { error, refused }
     }
 }
 

@@ -86,7 +86,7 @@ impl Pool {
     }
 
     /// Keeps a connection whose last answer has been read to its end.
-    pub(crate) fn put(self: &Rc<Self>, endpoint: &Arc<EndpointState>, connection: H1) {
+    pub(crate) fn put(self: &Rc<Self>, endpoint: &Arc<EndpointState>, connection: H1, now: Instant) {
         if connection.sender.is_closed() || endpoint.is_removed() || self.max_idle == 0 {
             return;
         }
@@ -95,7 +95,7 @@ impl Pool {
         if slot.idle.len() >= self.max_idle {
             return;
         }
-        slot.idle.push((connection, Instant::now()));
+        slot.idle.push((connection, now));
         drop(slots);
         self.sweep_later();
     }
@@ -187,20 +187,20 @@ pub(crate) enum Held {
 
 impl Held {
     /// The answer has ended well: the connection may serve the next request.
-    pub(crate) fn release(self) {
+    pub(crate) fn release(self, now: Instant) {
         let Self::H1 { pool, endpoint, mut connection, upload } = self else { return };
         let unfinished = upload.is_some_and(|upload| upload.progress.get() != super::super::body::Progress::Done);
         if unfinished || connection.sender.is_closed() {
             return;
         }
         if connection.sender.is_ready() {
-            pool.put(&endpoint, connection);
+            pool.put(&endpoint, connection, now);
             return;
         }
         // The connection's own task has not yet seen that the exchange is over.
         tokio::task::spawn_local(async move {
             if connection.sender.ready().await.is_ok() {
-                pool.put(&endpoint, connection);
+                pool.put(&endpoint, connection, Instant::now());
             }
         });
     }
