@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::networking::v1::{IngressLoadBalancerIngress, IngressLoadBalancerStatus, IngressStatus};
+use k8s_openapi::api::networking::v1::{
+    self as api, IngressLoadBalancerIngress, IngressLoadBalancerStatus, IngressStatus,
+};
 use kube::api::{Api, PostParams};
 use kube::{Client, Error};
 use tokio::sync::watch;
@@ -14,9 +16,10 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::leader::Leadership;
-use crate::objects::{Ingress, ObjectKey, Objects};
+use crate::objects::{BalancerAddress, Ingress, ObjectKey, Objects};
 use crate::route::{Report, StatusAddress};
 use crate::source::backoff::{Backoff, up_to};
+use crate::source::convert::Convert;
 
 /// The Ingresses whose status is to be written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,13 +53,11 @@ pub(super) fn wanted(before: &Wanted, touched: Option<&[&ObjectKey]>, objects: &
 
 /// What an Ingress's status says.
 fn said(ingress: &Ingress) -> BTreeSet<StatusAddress> {
-    let balancer = ingress.status.as_ref().and_then(|status| status.load_balancer.as_ref());
-    let points = balancer.and_then(|balancer| balancer.ingress.as_deref()).unwrap_or_default();
-    let ips = points.iter().filter_map(|point| point.ip.clone()).map(StatusAddress::Ip);
-    let names = points.iter().filter_map(|point| point.hostname.clone()).map(StatusAddress::Hostname);
-    ips.chain(names)
-        .filter(|address| !matches!(address, StatusAddress::Ip(s) | StatusAddress::Hostname(s) if s.is_empty()))
-        .collect()
+    let addresses = ingress.addresses.iter().map(|address| match address {
+        BalancerAddress::Ip(ip) => StatusAddress::Ip(ip.to_string()),
+        BalancerAddress::Hostname(name) => StatusAddress::Hostname(name.to_string()),
+    });
+    addresses.collect()
 }
 
 /// Between two writes, so that ten thousand Ingresses do not crowd out other users of the API server.
@@ -166,9 +167,9 @@ impl Writer {
 
     /// Reads the Ingress as it is now, and writes it if its status differs: what we know of it may be a moment old.
     async fn write(&mut self, key: &ObjectKey, addresses: &BTreeSet<StatusAddress>) -> Result<(), Error> {
-        let api: Api<Ingress> = Api::namespaced(self.client.clone(), &key.namespace);
+        let api: Api<api::Ingress> = Api::namespaced(self.client.clone(), &key.namespace);
         let mut ingress = api.get(&key.name).await?;
-        if said(&ingress) == *addresses {
+        if said(&ingress.clone().convert()) == *addresses {
             return Ok(());
         }
         let points = addresses.iter().map(point).collect();
@@ -201,8 +202,11 @@ mod tests {
     use crate::objects::Change;
 
     fn ingress(points: &[StatusAddress]) -> Ingress {
-        let balancer = IngressLoadBalancerStatus { ingress: Some(points.iter().map(point).collect()) };
-        Ingress { status: Some(IngressStatus { load_balancer: Some(balancer) }), ..Ingress::default() }
+        let addresses = points.iter().map(|point| match point {
+            StatusAddress::Ip(ip) => BalancerAddress::Ip(ip.as_str().into()),
+            StatusAddress::Hostname(name) => BalancerAddress::Hostname(name.as_str().into()),
+        });
+        Ingress { addresses: addresses.collect(), ..Ingress::default() }
     }
 
     fn objects(ingresses: &[(&str, &[StatusAddress])]) -> Objects {

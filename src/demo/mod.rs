@@ -6,7 +6,6 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use k8s_openapi::ByteString;
 use tokio::sync::watch;
 
 use crate::objects::{Change, ObjectKey, Secret};
@@ -135,8 +134,7 @@ fn manifests() -> Result<PathBuf, Error> {
 
 fn secret() -> Result<Change, Error> {
     let made = rcgen::generate_simple_self_signed(vec![HOST.to_owned()])?;
-    let entry = |name: &str, text: String| (name.to_owned(), ByteString(text.into_bytes()));
-    let data = [entry("tls.crt", made.cert.pem()), entry("tls.key", made.signing_key.serialize_pem())];
-    let secret = Secret { data: Some(data.into_iter().collect()), ..Secret::default() };
+    let bytes = |text: String| text.into_bytes().into();
+    let secret = Secret { certificate: bytes(made.cert.pem()), key: bytes(made.signing_key.serialize_pem()) };
     Ok(Change::Secret(ObjectKey::new("default", "weather-tls"), Some(secret.into())))
 }

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::ByteString;
+use k8s_openapi::Metadata;
+use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::discovery::v1 as discovery;
+use k8s_openapi::api::networking::v1 as networking;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::trim;
-use crate::objects::{Change, EndpointSlice, Endpoints, Ingress, IngressClass, Node, ObjectKey, Secret, Service};
+use super::convert::Convert;
+use crate::objects::{Change, ObjectKey};
 
 /// What a text holds.
 #[derive(Debug, Default)]
@@ -120,39 +124,31 @@ fn first_line(text: &str) -> String {
 fn change(kind: &str, object: Value) -> Result<Option<Change>, String> {
     Ok(Some(match kind {
         "Ingress" => {
-            let (key, object) = read(object, "default", |object: &mut Ingress| &mut object.metadata, trim::ingress)?;
+            let (key, object) = read::<networking::Ingress>(object, "default")?;
             Change::Ingress(key, Some(object))
         }
         "IngressClass" => {
-            let (key, object) = read(object, "", |object: &mut IngressClass| &mut object.metadata, trim::class)?;
+            let (key, object) = read::<networking::IngressClass>(object, "")?;
             Change::Class(key, Some(object))
         }
         "Service" => {
-            let (key, object) = read(object, "default", |object: &mut Service| &mut object.metadata, trim::service)?;
+            let (key, object) = read::<core::Service>(object, "default")?;
             Change::Service(key, Some(object))
         }
         "EndpointSlice" => {
-            let (key, object) =
-                read(object, "default", |object: &mut EndpointSlice| &mut object.metadata, trim::slice)?;
+            let (key, object) = read::<discovery::EndpointSlice>(object, "default")?;
             Change::Slice(key, Some(object))
         }
         "Endpoints" => {
-            let (key, object) =
-                read(object, "default", |object: &mut Endpoints| &mut object.metadata, trim::endpoints)?;
+            let (key, object) = read::<core::Endpoints>(object, "default")?;
             Change::Endpoints(key, Some(object))
         }
         "Secret" => {
-            let fold = |secret: &mut Secret| {
-                for (name, text) in secret.string_data.take().into_iter().flatten() {
-                    secret.data.get_or_insert_default().insert(name, ByteString(text.into_bytes()));
-                }
-                trim::secret(secret);
-            };
-            let (key, object) = read(object, "default", |object: &mut Secret| &mut object.metadata, fold)?;
+            let (key, object) = read::<core::Secret>(object, "default")?;
             Change::Secret(key, Some(object))
         }
         "Node" => {
-            let (key, object) = read(object, "", |object: &mut Node| &mut object.metadata, trim::node)?;
+            let (key, object) = read::<core::Node>(object, "")?;
             Change::Node(key, Some(object))
         }
         "" => return Err("has no kind".to_owned()),
@@ -160,25 +156,17 @@ fn change(kind: &str, object: Value) -> Result<Option<Change>, String> {
     }))
 }
 
-type Meta = k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-
-fn read<K: DeserializeOwned>(
-    object: Value,
-    namespace: &str,
-    metadata: impl Fn(&mut K) -> &mut Meta,
-    trim: impl Fn(&mut K),
-) -> Result<(ObjectKey, Arc<K>), String> {
-    let mut object: K = serde_json::from_value(object).map_err(|error| error.to_string())?;
-    let meta = metadata(&mut object);
-    let name = meta.name.clone().filter(|name| !name.is_empty()).ok_or("has no metadata.name")?;
-    if namespace.is_empty() {
-        meta.namespace = None;
-    } else {
-        meta.namespace.get_or_insert_with(|| namespace.to_owned());
-    }
-    let key = ObjectKey::new(meta.namespace.as_deref().unwrap_or_default(), name);
-    trim(&mut object);
-    Ok((key, Arc::new(object)))
+/// Its key and what is read of it. `namespace`: where it is when it does not say; empty for a kind that is in none.
+fn read<K>(object: Value, namespace: &str) -> Result<(ObjectKey, Arc<K::Object>), String>
+where
+    K: Convert + DeserializeOwned + Metadata<Ty = ObjectMeta>,
+{
+    let object: K = serde_json::from_value(object).map_err(|error| error.to_string())?;
+    let metadata = object.metadata();
+    let name = metadata.name.clone().filter(|name| !name.is_empty()).ok_or("has no metadata.name")?;
+    let own = metadata.namespace.as_deref().filter(|_| !namespace.is_empty());
+    let key = ObjectKey::new(own.unwrap_or(namespace), name);
+    Ok((key, Arc::new(object.convert())))
 }
 
 #[cfg(test)]
@@ -207,8 +195,6 @@ mod tests {
             panic!("{manifests:?}");
         };
         assert_eq!(key.to_string(), "default/s");
-        let data = secret.data.as_ref().expect("data");
-        assert_eq!(data.len(), 1);
-        assert_eq!(data["tls.crt"].0, b"x");
+        assert_eq!(*secret.certificate, *b"x");
     }
 }

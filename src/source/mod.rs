@@ -6,9 +6,9 @@ use crate::objects::Change;
 
 pub(crate) mod backoff;
 pub mod cluster;
+pub(crate) mod convert;
 pub mod directory;
 pub mod manifest;
-pub(crate) mod trim;
 
 /// What a source says.
 #[derive(Debug)]

@@ -68,17 +68,19 @@ pub(super) fn problem(key: &ObjectKey, code: Code, reason: String, who: &str) ->
 }
 
 fn parse(secret: &Secret) -> Result<Arc<Certificate>, String> {
-    let entry = |name: &str| {
-        let data = secret.data.as_ref().and_then(|data| data.get(name)).map(|data| data.0.as_slice());
-        data.filter(|data| !data.is_empty()).ok_or_else(|| format!("{name} is missing"))
-    };
-    let (chain, key) = (entry("tls.crt")?, entry("tls.key")?);
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain)
+    if secret.certificate.is_empty() {
+        return Err("tls.crt is missing".into());
+    }
+    if secret.key.is_empty() {
+        return Err("tls.key is missing".into());
+    }
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&secret.certificate)
         .collect::<Result<_, _>>()
         .map_err(|error| format!("tls.crt is not PEM: {error}"))?;
     let Some(leaf) = chain.first() else { return Err("tls.crt holds no certificate".into()) };
     let facts = facts(leaf)?;
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| "tls.key holds no private key in PEM".to_owned())?;
+    let key =
+        PrivateKeyDer::from_pem_slice(&secret.key).map_err(|_| "tls.key holds no private key in PEM".to_owned())?;
     let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(|error| match error {
         rustls::Error::InconsistentKeys(_) => "tls.key is not the key of tls.crt".to_owned(),
         _ => "tls.key is not a key that can be used".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::objects::{ObjectKey, Objects, Service};
+use crate::objects::{ClusterAddress, EndpointAddress, Node, ObjectKey, Objects, Service, SlicePort};
 use crate::route::{Address, Condition, Endpoint, EndpointSet, PortRef, UpstreamId};
 
 use super::Settings;
@@ -30,7 +30,7 @@ fn collect(
     let port = service_port(service, &id.port);
     if let Some(name) = external_name(service) {
         let number = match (port, &id.port) {
-            (Some(port), _) => u16::try_from(port.port).ok(),
+            (Some(port), _) => Some(port.port),
             (None, PortRef::Number(number)) => Some(*number),
             (None, PortRef::Name(_)) => None,
         };
@@ -43,55 +43,31 @@ fn collect(
         })];
     }
     let Some(port) = port else { return Vec::new() };
-    let Some(spec) = &service.spec else { return Vec::new() };
     if node_port(service) {
-        let Some(number) = port.node_port.and_then(|port| u16::try_from(port).ok()) else { return Vec::new() };
-        return node_addresses(objects, "InternalIP")
+        let Some(number) = port.node_port else { return Vec::new() };
+        return node_addresses(objects, |node| &node.internal_ips)
             .filter_map(|ip| ip.parse().ok())
             .map(|ip| ready(Address::Socket(SocketAddr::new(ip, number))))
             .collect();
     }
     if native(service, settings) {
-        let ip = spec.cluster_ip.as_deref().and_then(|ip| ip.parse::<IpAddr>().ok());
-        return ip
-            .zip(u16::try_from(port.port).ok())
-            .map(|(ip, port)| ready(Address::Socket(SocketAddr::new(ip, port))))
-            .into_iter()
-            .collect();
+        let ClusterAddress::Ip(ip) = service.address else { return Vec::new() };
+        return vec![ready(Address::Socket(SocketAddr::new(ip, port.port)))];
     }
-    let name = port.name.as_deref().unwrap_or_default();
-    if objects.access.slices { from_slices(objects, key, name) } else { from_endpoints(objects, key, name) }
+    if objects.access.slices { from_slices(objects, key, &port.name) } else { from_endpoints(objects, key, &port.name) }
 }
 
 fn from_slices(objects: &Objects, key: &ObjectKey, port: &str) -> Vec<Endpoint> {
     let mut found = Vec::new();
     for slice in objects.slices.get(key).into_iter().flat_map(|slices| slices.values()) {
-        let ports =
-            slice.ports.iter().flatten().filter(|candidate| candidate.name.as_deref().unwrap_or_default() == port);
-        for number in ports.filter_map(|port| u16::try_from(port.port?).ok()).filter(|port| *port > 0) {
-            for endpoint in &slice.endpoints {
-                let conditions = endpoint.conditions.as_ref();
-                let condition = |of: fn(&k8s_openapi::api::discovery::v1::EndpointConditions) -> Option<bool>| {
-                    conditions.and_then(of)
-                };
-                let terminating = condition(|conditions| conditions.terminating).unwrap_or(false);
-                // `serving` is younger than `ready`; unknown means true (EndpointConditions).
-                let serving = condition(|conditions| conditions.serving)
-                    .or_else(|| condition(|conditions| conditions.ready))
-                    .unwrap_or(true);
-                if !serving {
-                    continue;
-                }
-                let condition = if terminating { Condition::Draining } else { Condition::Ready };
-                for address in &endpoint.addresses {
-                    let address = match address.parse::<IpAddr>() {
-                        Ok(ip) => Address::Socket(SocketAddr::new(ip, number)),
-                        Err(_) if slice.address_type == "FQDN" => Address::Name(address.as_str().into(), number),
-                        Err(_) => continue,
-                    };
-                    found.push(Endpoint { address, condition });
-                }
-            }
+        for number in numbers(&slice.ports, port) {
+            found.extend(slice.endpoints.iter().map(|endpoint| Endpoint {
+                address: match &endpoint.address {
+                    EndpointAddress::Ip(ip) => Address::Socket(SocketAddr::new(*ip, number)),
+                    EndpointAddress::Name(name) => Address::Name((**name).into(), number),
+                },
+                condition: if endpoint.draining { Condition::Draining } else { Condition::Ready },
+            }));
         }
     }
     found
@@ -99,13 +75,10 @@ fn from_slices(objects: &Objects, key: &ObjectKey, port: &str) -> Vec<Endpoint> 
 
 fn from_endpoints(objects: &Objects, key: &ObjectKey, port: &str) -> Vec<Endpoint> {
     let mut found = Vec::new();
-    for subset in objects.endpoints.get(key).iter().flat_map(|endpoints| endpoints.subsets.iter().flatten()) {
-        let ports =
-            subset.ports.iter().flatten().filter(|candidate| candidate.name.as_deref().unwrap_or_default() == port);
-        for number in ports.filter_map(|port| u16::try_from(port.port).ok()).filter(|port| *port > 0) {
-            let addresses = subset.addresses.iter().flatten().filter_map(|address| address.ip.parse::<IpAddr>().ok());
-            found.extend(addresses.map(|ip| Endpoint {
-                address: Address::Socket(SocketAddr::new(ip, number)),
+    for subset in objects.endpoints.get(key).into_iter().flat_map(|endpoints| &endpoints.subsets) {
+        for number in numbers(&subset.ports, port) {
+            found.extend(subset.addresses.iter().map(|ip| Endpoint {
+                address: Address::Socket(SocketAddr::new(*ip, number)),
                 condition: Condition::Ready,
             }));
         }
@@ -113,8 +86,12 @@ fn from_endpoints(objects: &Objects, key: &ObjectKey, port: &str) -> Vec<Endpoin
     found
 }
 
-/// The addresses of one type of all nodes.
-pub(super) fn node_addresses<'a>(objects: &'a Objects, kind: &'a str) -> impl Iterator<Item = &'a str> {
-    let addresses = objects.nodes.values().filter_map(|node| node.status.as_ref()?.addresses.as_ref()).flatten();
-    addresses.filter(move |address| address.type_ == kind).map(|address| address.address.as_str())
+/// The numbers of the ports of this name.
+fn numbers(ports: &[SlicePort], name: &str) -> impl Iterator<Item = u16> {
+    ports.iter().filter(move |port| *port.name == *name).map(|port| port.port)
+}
+
+/// Addresses of all nodes.
+pub(super) fn node_addresses(objects: &Objects, of: fn(&Node) -> &[Box<str>]) -> impl Iterator<Item = &str> {
+    objects.nodes.values().flat_map(move |node| of(node)).map(|address| &**address)
 }

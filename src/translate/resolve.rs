@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::objects::{ObjectKey, Objects, Service};
+use crate::objects::{ClusterAddress, ObjectKey, Objects, Service, ServicePort, ServiceType};
 use crate::route::{
     Balance, Code, HostHeader, ObjectRef, PortRef, Problem, Protocol, RefusalReason, SameSite, Severity, Sticky,
     Upstream, UpstreamId,
@@ -18,34 +18,27 @@ pub(super) struct Resolved {
 }
 
 /// The port of `service` that `port` means.
-pub(super) fn service_port<'a>(
-    service: &'a Service,
-    port: &PortRef,
-) -> Option<&'a k8s_openapi::api::core::v1::ServicePort> {
-    let ports = service.spec.as_ref()?.ports.as_deref()?;
-    ports.iter().find(|candidate| match port {
-        PortRef::Number(number) => candidate.port == i32::from(*number),
-        PortRef::Name(name) => candidate.name.as_deref() == Some(&**name),
+pub(super) fn service_port<'a>(service: &'a Service, port: &PortRef) -> Option<&'a ServicePort> {
+    service.ports.iter().find(|candidate| match port {
+        PortRef::Number(number) => candidate.port == *number,
+        PortRef::Name(name) => *candidate.name == **name,
     })
 }
 
 /// Whether it only names a host elsewhere.
 pub(super) fn external_name(service: &Service) -> Option<&str> {
-    let spec = service.spec.as_ref()?;
-    (spec.type_.as_deref() == Some("ExternalName")).then(|| spec.external_name.as_deref().unwrap_or_default())
+    (service.kind == ServiceType::ExternalName).then_some(&*service.external_name)
 }
 
 /// Whether it is reached by its cluster address (`service.nativelb`, else the option).
 pub(super) fn native(service: &Service, settings: &Settings) -> bool {
-    Annotations::of(service.metadata.annotations.as_ref())
-        .flag("service.nativelb")
-        .unwrap_or(settings.native_lb_by_default)
+    Annotations::of(&service.annotations).flag("service.nativelb").unwrap_or(settings.native_lb_by_default)
 }
 
 /// Whether it is reached by its nodes' ports (`service.nodeportlb`).
 pub(super) fn node_port(service: &Service) -> bool {
-    let wanted = Annotations::of(service.metadata.annotations.as_ref()).flag("service.nodeportlb").unwrap_or(false);
-    wanted && matches!(service.spec.as_ref().and_then(|spec| spec.type_.as_deref()), Some("NodePort" | "LoadBalancer"))
+    let wanted = Annotations::of(&service.annotations).flag("service.nodeportlb").unwrap_or(false);
+    wanted && matches!(service.kind, ServiceType::NodePort | ServiceType::LoadBalancer)
 }
 
 /// Resolves a backend. `field` is the backend's place in the object that names it, `who` that object.
@@ -95,8 +88,7 @@ pub(super) fn resolve(
         return Resolved { upstream, problems };
     }
     let port = service_port(service, &id.port);
-    let without_ports =
-        external.is_some() && service.spec.as_ref().is_some_and(|spec| spec.ports.as_ref().is_none_or(Vec::is_empty));
+    let without_ports = external.is_some() && service.ports.is_empty();
     if port.is_none() && !(without_ports && matches!(id.port, PortRef::Number(_))) {
         let text = format!("the Service {key} has no port {}", id.port);
         let upstream = refuse(
@@ -109,13 +101,13 @@ pub(super) fn resolve(
         );
         return Resolved { upstream, problems };
     }
-    let annotations = Annotations::of(service.metadata.annotations.as_ref());
+    let annotations = Annotations::of(&service.annotations);
     let object = ObjectRef { kind: "Service", namespace: key.namespace.clone(), name: key.name.clone() };
     let mut blocked =
         annotations.check(Scope::Service, &object, &mut problems).then_some(RefusalReason::UnsupportedPolicy);
     let default = port.map_or(Protocol::Http, |port| {
-        let named = port.name.as_deref().is_some_and(|name| name.starts_with("https"));
-        match port.app_protocol.as_deref() {
+        let named = port.name.starts_with("https");
+        match port.protocol.as_deref() {
             Some("kubernetes.io/h2c") => Protocol::H2c,
             Some("https" | "HTTPS" | "kubernetes.io/wss") => Protocol::Https,
             Some("kubernetes.io/ws" | "http" | "HTTP") => Protocol::Http,
@@ -142,7 +134,7 @@ pub(super) fn resolve(
             }
         },
     };
-    if native(service, settings) && service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref()) == Some("None") {
+    if native(service, settings) && service.address == ClusterAddress::Headless {
         problems.push(annotations.invalid(
             &object,
             Severity::Error,

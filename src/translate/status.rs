@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::objects::Objects;
+use crate::objects::{BalancerAddress, Objects, ServiceType};
 use crate::route::StatusAddress;
 
 use super::StatusFrom;
@@ -10,42 +10,33 @@ use super::endpoints::node_addresses;
 
 /// The addresses, sorted; `None` when no status is to be written, also while the Service has none yet.
 pub(super) fn addresses(objects: &Objects, from: &StatusFrom) -> Option<Vec<StatusAddress>> {
-    let ips = |ips: Option<&Vec<String>>| -> BTreeSet<StatusAddress> {
-        ips.into_iter().flatten().cloned().map(StatusAddress::Ip).collect()
-    };
     let found: BTreeSet<StatusAddress> = match from {
         StatusFrom::Nothing => return None,
         StatusFrom::Fixed { ip, hostname } => {
             let ip = ip.map(|ip| StatusAddress::Ip(ip.to_string()));
             ip.into_iter().chain(hostname.clone().map(StatusAddress::Hostname)).collect()
         }
-        StatusFrom::NodeInternalIps => {
-            node_addresses(objects, "InternalIP").map(|ip| StatusAddress::Ip(ip.to_owned())).collect()
-        }
+        StatusFrom::NodeInternalIps => ips(node_addresses(objects, |node| &node.internal_ips)),
         StatusFrom::Service(key) => {
             let service = objects.services.get(key)?;
-            let spec = service.spec.as_ref()?;
-            match spec.type_.as_deref() {
-                Some("LoadBalancer") => {
-                    let balancer = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
-                    let points = balancer.and_then(|balancer| balancer.ingress.as_ref()).into_iter().flatten();
-                    points
-                        .flat_map(|point| {
-                            [
-                                point.ip.clone().map(StatusAddress::Ip),
-                                point.hostname.clone().map(StatusAddress::Hostname),
-                            ]
-                        })
-                        .flatten()
-                        .collect()
+            match service.kind {
+                ServiceType::LoadBalancer => {
+                    let points = service.balancer.iter().map(|point| match point {
+                        BalancerAddress::Ip(ip) => StatusAddress::Ip(ip.to_string()),
+                        BalancerAddress::Hostname(name) => StatusAddress::Hostname(name.to_string()),
+                    });
+                    points.collect()
                 }
-                Some("ExternalName") => spec.external_name.clone().map(StatusAddress::Hostname).into_iter().collect(),
-                Some("NodePort") => {
-                    node_addresses(objects, "ExternalIP").map(|ip| StatusAddress::Ip(ip.to_owned())).collect()
-                }
-                _ => ips(spec.external_ips.as_ref()),
+                ServiceType::ExternalName if service.external_name.is_empty() => return None,
+                ServiceType::ExternalName => [StatusAddress::Hostname(service.external_name.to_string())].into(),
+                ServiceType::NodePort => ips(node_addresses(objects, |node| &node.external_ips)),
+                ServiceType::ClusterIp => ips(service.external_ips.iter().map(|ip| &**ip)),
             }
         }
     };
     (!found.is_empty()).then(|| found.into_iter().collect())
+}
+
+fn ips<'a>(ips: impl Iterator<Item = &'a str>) -> BTreeSet<StatusAddress> {
+    ips.map(|ip| StatusAddress::Ip(ip.to_owned())).collect()
 }

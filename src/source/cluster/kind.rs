@@ -3,12 +3,15 @@
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::{Endpoints, Node, Secret, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kube::core::DeserializeGuard;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
-use crate::objects::{Change, EndpointSlice, Endpoints, Ingress, IngressClass, Node, ObjectKey, Secret, Service};
-use crate::source::trim;
+use crate::objects::{Change, ObjectKey};
+use crate::source::convert::Convert;
 
 /// A kind of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,52 +97,53 @@ impl fmt::Display for Kind {
 
 /// An object type that is watched.
 pub(super) trait Watched:
-    Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + PartialEq + Send + Sync + Sized + 'static
+    Resource<DynamicType = ()>
+    + Clone
+    + Debug
+    + DeserializeOwned
+    + Convert<Object: Debug + PartialEq + Send + Sync>
+    + Send
+    + 'static
 {
     /// Its kind.
     const KIND: Kind;
     /// The API for one namespace, or for the whole cluster. An object that cannot be decoded comes as an error of its
     /// own: it must not spoil the list.
     fn api(client: Client, namespace: Option<&str>) -> Api<DeserializeGuard<Self>>;
-    /// Drops what translation does not read.
-    fn trim(&mut self);
     /// The change that this object's coming or going is.
-    fn change(key: ObjectKey, object: Option<Arc<Self>>) -> Change;
+    fn change(key: ObjectKey, object: Option<Arc<Self::Object>>) -> Change;
 }
 
 macro_rules! watched {
-    ($type:ident, $kind:ident, $change:ident, $trim:path, $client:ident, $namespace:ident => $api:expr) => {
+    ($type:ident, $kind:ident, $change:ident, $client:ident, $namespace:ident => $api:expr) => {
         impl Watched for $type {
             const KIND: Kind = Kind::$kind;
             fn api($client: Client, $namespace: Option<&str>) -> Api<DeserializeGuard<Self>> {
                 $api
             }
-            fn trim(&mut self) {
-                $trim(self);
-            }
-            fn change(key: ObjectKey, object: Option<Arc<Self>>) -> Change {
+            fn change(key: ObjectKey, object: Option<Arc<Self::Object>>) -> Change {
                 Change::$change(key, object)
             }
         }
     };
-    (namespaced $type:ident, $kind:ident, $change:ident, $trim:path) => {
-        watched!($type, $kind, $change, $trim, client, namespace => match namespace {
+    (namespaced $type:ident, $kind:ident, $change:ident) => {
+        watched!($type, $kind, $change, client, namespace => match namespace {
             Some(namespace) => Api::namespaced(client, namespace),
             None => Api::all(client),
         });
     };
-    (clusterwide $type:ident, $kind:ident, $change:ident, $trim:path) => {
-        watched!($type, $kind, $change, $trim, client, _namespace => Api::all(client));
+    (clusterwide $type:ident, $kind:ident, $change:ident) => {
+        watched!($type, $kind, $change, client, _namespace => Api::all(client));
     };
 }
 
-watched!(namespaced Ingress, Ingresses, Ingress, trim::ingress);
-watched!(namespaced Service, Services, Service, trim::service);
-watched!(namespaced EndpointSlice, Slices, Slice, trim::slice);
-watched!(namespaced Endpoints, Endpoints, Endpoints, trim::endpoints);
-watched!(namespaced Secret, Secrets, Secret, trim::secret);
-watched!(clusterwide IngressClass, Classes, Class, trim::class);
-watched!(clusterwide Node, Nodes, Node, trim::node);
+watched!(namespaced Ingress, Ingresses, Ingress);
+watched!(namespaced Service, Services, Service);
+watched!(namespaced EndpointSlice, Slices, Slice);
+watched!(namespaced Endpoints, Endpoints, Endpoints);
+watched!(namespaced Secret, Secrets, Secret);
+watched!(clusterwide IngressClass, Classes, Class);
+watched!(clusterwide Node, Nodes, Node);
 
 #[cfg(test)]
 mod tests {

@@ -14,6 +14,9 @@ mod watch;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::{Endpoints, Node, Secret, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kube::Client;
 use tokio::sync::{mpsc, watch as channel};
 use tokio::task::JoinSet;
@@ -24,7 +27,7 @@ use self::kind::{Kind, Watched};
 use self::supervisor::{Message, Supervisor};
 use self::watch::{Scope, Watch};
 use super::{Error, Event};
-use crate::objects::{Access, EndpointSlice, Endpoints, Ingress, IngressClass, Node, ObjectKey, Secret, Service};
+use crate::objects::{Access, ObjectKey};
 
 /// Where the API server is, when neither the pod nor `KUBECONFIG` says it.
 #[derive(Clone, Debug, Default)]

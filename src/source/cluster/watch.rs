@@ -89,7 +89,7 @@ impl<K: Watched> Watch<K> {
                 // Wherever this interrupts: what is known is forgotten, and said to be gone.
                 _ = rest => {}
             }
-            let mut changes = changes(known.clear());
+            let mut changes = changes::<K>(known.clear());
             let readable = known.readability().into_iter();
             changes.extend(readable.map(|(key, _)| Change::Undecodable(K::KIND.singular(), key, None)));
             if self.tell(Message::Changes { scope: self.scope.clone(), changes, listed: false }).await.is_err() {
@@ -98,7 +98,7 @@ impl<K: Watched> Watch<K> {
         }
     }
 
-    async fn follow(&self, known: &mut Known<K>) -> Unheard {
+    async fn follow(&self, known: &mut Known<K::Object>) -> Unheard {
         let (mut failed, mut refused) = (FAILED, REFUSED);
         let mut refused_since: Option<Instant> = None;
         let mut last_failure = Instant::now();
@@ -172,7 +172,11 @@ impl<K: Watched> Watch<K> {
     }
 
     /// Takes one event in; reports what it changes.
-    async fn take(&self, event: watcher::Event<DeserializeGuard<K>>, known: &mut Known<K>) -> Result<(), Unheard> {
+    async fn take(
+        &self,
+        event: watcher::Event<DeserializeGuard<K>>,
+        known: &mut Known<K::Object>,
+    ) -> Result<(), Unheard> {
         let (differences, listed) = match event {
             watcher::Event::Init => {
                 known.begin_list();
@@ -207,7 +211,7 @@ impl<K: Watched> Watch<K> {
             }
             watcher::Event::Delete(guarded) => (known.remove(key_of(&guarded)).into_iter().collect(), false),
         };
-        let mut changes = changes(differences);
+        let mut changes = changes::<K>(differences);
         changes.extend(
             known
                 .readability()
@@ -225,18 +229,16 @@ impl<K: Watched> Watch<K> {
     }
 }
 
-/// The object, trimmed; or why it cannot be decoded, which harms it alone.
-fn decode<K: Watched>(guarded: DeserializeGuard<K>) -> Result<K, String> {
-    let mut object = guarded.0.map_err(|invalid| invalid.error)?;
-    object.trim();
-    Ok(object)
+/// What is read of the object; or why it cannot be decoded, which harms it alone.
+fn decode<K: Watched>(guarded: DeserializeGuard<K>) -> Result<K::Object, String> {
+    guarded.0.map(K::convert).map_err(|invalid| invalid.error)
 }
 
 fn key_of<K: Watched>(object: &DeserializeGuard<K>) -> ObjectKey {
     ObjectKey::new(object.namespace().unwrap_or_default(), object.name_any())
 }
 
-fn changes<K: Watched>(differences: Vec<Difference<K>>) -> Vec<Change> {
+fn changes<K: Watched>(differences: Vec<Difference<K::Object>>) -> Vec<Change> {
     differences.into_iter().map(|(key, object)| K::change(key, object)).collect()
 }
 

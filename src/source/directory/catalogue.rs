@@ -202,9 +202,8 @@ mod tests {
     use super::*;
     use crate::objects::Service;
 
-    fn service(name: &str, address: &str) -> Change {
-        let spec = k8s_openapi::api::core::v1::ServiceSpec { cluster_ip: Some(address.into()), ..Default::default() };
-        let service = Service { spec: Some(spec), ..Service::default() };
+    fn service(name: &str, external: &str) -> Change {
+        let service = Service { external_name: external.into(), ..Service::default() };
         Change::Service(ObjectKey::new("default", name), Some(Arc::new(service)))
     }
 

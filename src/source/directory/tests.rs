@@ -74,7 +74,7 @@ impl Running {
 
     fn host(&self, name: &str) -> Option<String> {
         let ingress = self.objects.ingresses.get(&ObjectKey::new("default", name))?;
-        ingress.spec.as_ref()?.rules.as_ref()?.first()?.host.clone()
+        ingress.rules.first().map(|rule| rule.host.to_string())
     }
 
     async fn until_host(&mut self, name: &str, host: Option<&str>) {

@@ -1,7 +1,6 @@
 //! The annotations: one table that drives reading, documentation and tests.
 
-use std::collections::BTreeMap;
-
+use crate::objects::StringMap;
 use crate::route::{Code, ObjectRef, Problem, Severity};
 
 /// What an annotation may stand on.
@@ -121,11 +120,11 @@ const CLASS: &str = "kubernetes.io/ingress.class";
 
 /// The annotations of one object.
 pub(crate) struct Annotations<'a> {
-    all: Option<&'a BTreeMap<String, String>>,
+    all: &'a StringMap,
 }
 
 impl<'a> Annotations<'a> {
-    pub(crate) fn of(all: Option<&'a BTreeMap<String, String>>) -> Self {
+    pub(crate) fn of(all: &'a StringMap) -> Self {
         Self { all }
     }
 
@@ -136,14 +135,14 @@ impl<'a> Annotations<'a> {
 
     /// The class annotation.
     pub(crate) fn class(&self) -> Option<&'a str> {
-        self.all?.get(CLASS).map(String::as_str)
+        self.all.get(CLASS)
     }
 
     /// Names without prefix, whole names and values of those under our prefixes.
     fn known(&self) -> impl Iterator<Item = (&'a str, &'a str, &'a str)> + use<'a> {
-        self.all.into_iter().flatten().filter_map(|(name, value)| {
+        self.all.iter().filter_map(|(name, value)| {
             let short = name.strip_prefix(TRAEFIK).or_else(|| name.strip_prefix(ADIT))?;
-            Some((short, name.as_str(), value.as_str()))
+            Some((short, name, value))
         })
     }
 

@@ -10,7 +10,6 @@ use super::annotations::Annotations;
 const CONTROLLERS: [&str; 2] = ["traefik.io/ingress-controller", "adit.dev/ingress-controller"];
 /// The class names that are ours where IngressClasses cannot be read.
 const NAMES: [&str; 2] = ["traefik", "adit"];
-const IS_DEFAULT: &str = "ingressclass.kubernetes.io/is-default-class";
 
 /// Whether an Ingress is ours; a problem when it looks as if it was meant to be.
 pub(super) fn is_ours(
@@ -21,7 +20,7 @@ pub(super) fn is_ours(
 ) -> Result<bool, Box<Problem>> {
     let option = settings.ingress_class.as_deref().filter(|option| !option.is_empty());
     let by_name = |name: &str| option.map_or_else(|| NAMES.contains(&name), |option| option == name);
-    if let Some(name) = ingress.spec.as_ref().and_then(|spec| spec.ingress_class_name.as_deref()) {
+    if let Some(name) = ingress.class.as_deref() {
         if settings.disable_class_lookup || !objects.access.classes {
             return Ok(by_name(name));
         }
@@ -38,10 +37,9 @@ pub(super) fn is_ours(
             }
             return Ok(false);
         };
-        let controller = class.spec.as_ref().and_then(|spec| spec.controller.as_deref()).unwrap_or_default();
-        return Ok(CONTROLLERS.contains(&controller) && option.is_none_or(|option| option == name));
+        return Ok(CONTROLLERS.contains(&&*class.controller) && option.is_none_or(|option| option == name));
     }
-    let annotation = Annotations::of(ingress.metadata.annotations.as_ref()).class();
+    let annotation = Annotations::of(&ingress.annotations).class();
     Ok(match (annotation, option) {
         (Some(class), Some(option)) => class == option,
         (Some(class), None) => class.is_empty() || NAMES.contains(&class),
@@ -52,9 +50,5 @@ pub(super) fn is_ours(
 
 /// Whether a class of somebody else is the cluster's default: then an Ingress without a class is theirs.
 fn foreign_default(objects: &Objects) -> bool {
-    objects.classes.values().any(|class| {
-        let default = class.metadata.annotations.as_ref().and_then(|annotations| annotations.get(IS_DEFAULT));
-        let controller = class.spec.as_ref().and_then(|spec| spec.controller.as_deref()).unwrap_or_default();
-        default.is_some_and(|default| default == "true") && !CONTROLLERS.contains(&controller)
-    })
+    objects.classes.values().any(|class| class.is_default && !CONTROLLERS.contains(&&*class.controller))
 }

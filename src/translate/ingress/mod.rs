@@ -9,12 +9,10 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use k8s_openapi::api::networking::v1::{HTTPIngressPath, IngressBackend};
-
 use super::Settings;
 use super::certificate::Certificates;
 use super::resolve::resolve;
-use crate::objects::{Ingress, ObjectKey, Objects};
+use crate::objects::{Backend, BackendPort, Ingress, ObjectKey, Objects, Path, PathType};
 use crate::route::{
     Action, AutomaticRank, Code, HostKind, HostPattern, ListenerSet, ObjectRef, Observability, Origin, PathKind,
     PathMatch, PortRef, Problem, RefusalReason, Severity, Tier, TlsUse, Upstream, UpstreamId,
@@ -77,12 +75,12 @@ pub(super) fn translate(
             return Some(Translation { problems: vec![*problem], rejected: true, ..Translation::default() });
         }
     }
-    let created = ingress.metadata.creation_timestamp.as_ref().map_or(UNKNOWN_AGE, |time| time.0.as_second());
+    let created = ingress.created.unwrap_or(UNKNOWN_AGE);
     let mut one = One {
         object,
         objects,
         settings,
-        annotations: Annotations::of(ingress.metadata.annotations.as_ref()),
+        annotations: Annotations::of(&ingress.annotations),
         out: Translation { created, ..Translation::default() },
         drafts: Vec::new(),
         services: BTreeSet::new(),
@@ -127,11 +125,10 @@ struct Place<'a> {
 impl One<'_> {
     fn translate(&mut self, ingress: &Ingress, certificates: &mut Certificates) {
         let common = self.common();
-        let Some(spec) = &ingress.spec else { return };
-        let rules = spec.rules.as_deref().unwrap_or_default();
+        let rules = &ingress.rules;
         let mut hosts = Vec::new();
         for (index, rule) in rules.iter().enumerate() {
-            let text = rule.host.as_deref().unwrap_or_default();
+            let text = &*rule.host;
             match HostPattern::parse(text) {
                 Ok(host) => hosts.push(Some(host)),
                 Err(error) => {
@@ -152,21 +149,15 @@ impl One<'_> {
         if rule_hosts.is_empty() {
             rule_hosts.push(HostPattern::Any);
         }
-        let tls = tls::read(
-            spec.tls.as_deref().unwrap_or_default(),
-            &rule_hosts,
-            &self.object,
-            self.objects,
-            certificates,
-            &mut self.out.problems,
-        );
+        let tls =
+            tls::read(&ingress.tls, &rule_hosts, &self.object, self.objects, certificates, &mut self.out.problems);
         for (index, (rule, host)) in rules.iter().zip(&hosts).enumerate() {
             let Some(host) = host else { continue };
-            for (at, path) in rule.http.iter().flat_map(|http| &http.paths).enumerate() {
+            for (at, path) in rule.paths.iter().enumerate() {
                 self.path(&common, &tls, host, path, &format!("spec.rules[{index}].http.paths[{at}]"));
             }
         }
-        if let Some(backend) = &spec.default_backend {
+        if let Some(backend) = &ingress.default_backend {
             if rules.is_empty() {
                 let place = Place {
                     host: &HostPattern::Any,
@@ -299,16 +290,16 @@ impl One<'_> {
         }
     }
 
-    fn path(&mut self, common: &Common, tls: &tls::Tls, host: &HostPattern, path: &HTTPIngressPath, field: &str) {
-        let text = path.path.as_deref().unwrap_or_default();
+    fn path(&mut self, common: &Common, tls: &tls::Tls, host: &HostPattern, path: &Path, field: &str) {
+        let text = &*path.path;
         let or_root = if text.is_empty() { "/" } else { text };
-        let parsed = match path.path_type.as_str() {
-            "Exact" => PathMatch::exact(text).map(|path| (path, "Path")),
-            "Prefix" if self.settings.strict_prefix_matching => {
+        let parsed = match &path.kind {
+            PathType::Exact => PathMatch::exact(text).map(|path| (path, "Path")),
+            PathType::Prefix if self.settings.strict_prefix_matching => {
                 PathMatch::prefix(or_root).map(|path| (path, "PathPrefix"))
             }
-            "Prefix" => PathMatch::string_prefix(or_root).map(|path| (path, "PathPrefix")),
-            "ImplementationSpecific" | "" => match self.annotations.get("router.pathmatcher") {
+            PathType::Prefix => PathMatch::string_prefix(or_root).map(|path| (path, "PathPrefix")),
+            PathType::ImplementationSpecific => match self.annotations.get("router.pathmatcher") {
                 None | Some("PathPrefix") => PathMatch::string_prefix(or_root).map(|path| (path, "PathPrefix")),
                 Some("Path") => PathMatch::exact(text).map(|path| (path, "Path")),
                 Some("PathRegexp") => PathMatch::regex(text).map(|path| (path, "PathRegexp")),
@@ -318,7 +309,7 @@ impl One<'_> {
                     return;
                 }
             },
-            other => {
+            PathType::Unknown(other) => {
                 let reason = format!("the path type {other:?} is not known");
                 self.problem(
                     Severity::Error,
@@ -350,7 +341,7 @@ impl One<'_> {
         self.route(common, tls, place, &path.backend);
     }
 
-    fn route(&mut self, common: &Common, tls: &tls::Tls, place: Place<'_>, backend: &IngressBackend) {
+    fn route(&mut self, common: &Common, tls: &tls::Tls, place: Place<'_>, backend: &Backend) {
         let field = if place.fallback { place.field.clone() } else { format!("{}.backend", place.field) };
         let (mut action, service) = self.backend(backend, &field);
         if common.blocked {
@@ -410,29 +401,17 @@ impl One<'_> {
         });
     }
 
-    fn backend(&mut self, backend: &IngressBackend, field: &str) -> (Action, Option<Arc<str>>) {
-        let Some(service) = &backend.service else {
-            let reason = if backend.resource.is_some() {
-                "a backend that is not a Service is not supported"
-            } else {
-                "the backend names no Service"
-            };
-            self.problem(
-                Severity::Error,
-                Code::UnsupportedBackend,
-                field.to_owned(),
-                reason.into(),
-                "name a Service; until then this path answers 503",
-            );
-            return (Action::Refuse(RefusalReason::Unsupported), None);
+    fn backend(&mut self, backend: &Backend, field: &str) -> (Action, Option<Arc<str>>) {
+        let (service, port) = match backend {
+            Backend::Service { name, port } => (&**name, port),
+            Backend::Resource => return self.no_service(field, "a backend that is not a Service is not supported"),
+            Backend::Nothing => return self.no_service(field, "the backend names no Service"),
         };
-        let port = service.port.as_ref().and_then(|port| match (port.number, port.name.as_deref()) {
-            (Some(number), _) => u16::try_from(number).ok().map(PortRef::Number),
-            (None, Some(name)) if !name.is_empty() => Some(PortRef::Name(name.into())),
-            _ => None,
+        let port = port.as_ref().map(|port| match port {
+            BackendPort::Number(number) => PortRef::Number(*number),
+            BackendPort::Name(name) => PortRef::Name((**name).into()),
         });
-        self.services
-            .insert(ObjectKey { namespace: self.object.namespace.clone(), name: service.name.as_str().into() });
+        self.services.insert(ObjectKey { namespace: self.object.namespace.clone(), name: service.into() });
         let Some(port) = port else {
             self.problem(
                 Severity::Error,
@@ -443,7 +422,7 @@ impl One<'_> {
             );
             return (Action::Refuse(RefusalReason::NoPort), None);
         };
-        let id = UpstreamId { namespace: self.object.namespace.clone(), service: service.name.as_str().into(), port };
+        let id = UpstreamId { namespace: self.object.namespace.clone(), service: service.into(), port };
         let name: Arc<str> = id.traefik_name().into();
         let resolved = resolve(self.objects, self.settings, id, &self.object, field);
         self.out.problems.extend(resolved.problems);
@@ -454,6 +433,17 @@ impl One<'_> {
             }
             Err(reason) => (Action::Refuse(reason), Some(name)),
         }
+    }
+
+    fn no_service(&mut self, field: &str, reason: &str) -> (Action, Option<Arc<str>>) {
+        self.problem(
+            Severity::Error,
+            Code::UnsupportedBackend,
+            field.to_owned(),
+            reason.into(),
+            "name a Service; until then this path answers 503",
+        );
+        (Action::Refuse(RefusalReason::Unsupported), None)
     }
 }
 

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use k8s_openapi::api::networking::v1::IngressTLS;
-
-use crate::objects::{ObjectKey, Objects};
+use crate::objects::{IngressTls, ObjectKey, Objects};
 use crate::route::{Certificate, Code, HostPattern, ObjectRef, Problem, Severity, TlsUse};
 use crate::translate::certificate::{Certificates, covers, problem};
 
@@ -28,7 +26,7 @@ pub(super) struct Tls {
 
 /// Reads `spec.tls`. An entry without hosts is for the rules' hosts, and its certificate for the names it has.
 pub(super) fn read(
-    entries: &[IngressTLS],
+    entries: &[IngressTls],
     rule_hosts: &[HostPattern],
     object: &ObjectRef,
     objects: &Objects,
@@ -38,7 +36,7 @@ pub(super) fn read(
     let mut tls = Tls::default();
     for (index, entry) in entries.iter().enumerate() {
         let mut hosts = Vec::new();
-        for (at, text) in entry.hosts.iter().flatten().enumerate() {
+        for (at, text) in entry.hosts.iter().enumerate() {
             match HostPattern::parse(text) {
                 Ok(HostPattern::Any) => {}
                 Ok(host) => hosts.push(host),
@@ -54,8 +52,10 @@ pub(super) fn read(
         }
         let explicit = !hosts.is_empty();
         tls.hosts.extend(if explicit { hosts.clone() } else { rule_hosts.to_vec() });
-        let Some(name) = entry.secret_name.as_deref().filter(|name| !name.is_empty()) else { continue };
-        let secret = ObjectKey { namespace: object.namespace.clone(), name: name.into() };
+        if entry.secret.is_empty() {
+            continue;
+        }
+        let secret = ObjectKey { namespace: object.namespace.clone(), name: (*entry.secret).into() };
         tls.secrets.insert(secret.clone());
         let field = format!("spec.tls[{index}].secretName");
         let certificate = match certificates.get(&secret, objects) {
