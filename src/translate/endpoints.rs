@@ -16,6 +16,7 @@ pub(super) fn endpoints(objects: &Objects, settings: &Settings, id: &UpstreamId)
     endpoints.sort_unstable();
     // Ready comes before draining: an address that is both is ready.
     endpoints.dedup_by(|later, earlier| later.address == earlier.address);
+    endpoints.shrink_to_fit();
     EndpointSet { endpoints }
 }
 

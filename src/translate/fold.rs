@@ -184,13 +184,15 @@ impl Fold {
             self.conflicts.insert(host.clone(), conflicts);
         }
         let before = self.hosts.get(host);
-        let routes = routes.into_iter().map(|(route, _)| {
+        // Collected in place, it would keep the room of the routes themselves.
+        let mut shared = Vec::with_capacity(routes.len());
+        shared.extend(routes.into_iter().map(|(route, _)| {
             before
                 .and_then(|before| before.routes.iter().find(|old| ***old == route))
                 .cloned()
                 .unwrap_or_else(|| Arc::new(route))
-        });
-        let next = VirtualHost { host: host.clone(), routes: routes.collect() };
+        }));
+        let next = VirtualHost { host: host.clone(), routes: shared };
         if before.is_none_or(|before| **before != next) {
             self.hosts.insert(host.clone(), Arc::new(next));
         }

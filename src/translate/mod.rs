@@ -337,7 +337,7 @@ fn relate(index: &mut BTreeMap<ObjectKey, Vec<ObjectKey>>, who: &ObjectKey, old:
         }
     }
     for come in new.iter().filter(|key| !old.contains(key)) {
-        index.entry(come.clone()).or_default().push(who.clone());
+        index.entry(come.clone()).or_insert_with(|| Vec::with_capacity(1)).push(who.clone());
     }
 }
 

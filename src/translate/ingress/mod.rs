@@ -190,12 +190,15 @@ impl One<'_> {
             }
         }
         name::distinguish(&mut self.drafts);
-        self.out.drafts = std::mem::take(&mut self.drafts).into_iter().map(Arc::new).collect();
+        // Collected in place, it would keep the room of the drafts themselves.
+        self.out.drafts.reserve_exact(self.drafts.len());
+        self.out.drafts.extend(self.drafts.drain(..).map(Arc::new));
         self.out.services = std::mem::take(&mut self.services).into_iter().collect();
         self.out.claims = tls.claims;
         self.out.secrets = tls.secrets.into_iter().collect();
         self.out.upstreams.sort_by(|a, b| a.id.cmp(&b.id));
         self.out.upstreams.dedup_by(|a, b| a.id == b.id);
+        self.out.upstreams.shrink_to_fit();
         self.out.problems.sort();
         self.out.problems.dedup();
     }
