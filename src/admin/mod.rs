@@ -7,6 +7,7 @@ mod health;
 mod io;
 mod metrics;
 mod model;
+mod observe;
 mod reply;
 mod serve;
 mod view;
@@ -19,6 +20,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
+pub use observe::Observer;
 pub use serve::serve;
 pub use view::{Readiness, Surface, View};
 

@@ -2,9 +2,10 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -17,7 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::io::{Clock, Io};
-use super::{Admin, reply};
+use super::{Admin, Observer, reply};
 use crate::config::Pages;
 
 /// Connections at once; more wait in the listen queue until one of these is done or has timed out.
@@ -34,7 +35,14 @@ const GRACE: Duration = Duration::from_secs(2);
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
 /// Serves `pages` on `listener` until `shutdown`, then finishes what is in flight.
-pub async fn serve(listener: TcpListener, admin: Arc<Admin>, pages: Pages, shutdown: impl Future<Output = ()>) {
+pub async fn serve(
+    listener: TcpListener,
+    admin: Arc<Admin>,
+    pages: Pages,
+    observer: Observer,
+    shutdown: impl Future<Output = ()>,
+) {
+    let observer = Arc::new(observer);
     let (ending, ended) = watch::channel(false);
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
@@ -46,10 +54,11 @@ pub async fn serve(listener: TcpListener, admin: Arc<Admin>, pages: Pages, shutd
             Some(_) = connections.join_next() => continue,
             accepted = accept(&listener, &room) => accepted,
         };
-        let Some((stream, permit)) = accepted else { continue };
-        let (admin, ended) = (admin.clone(), ended.clone());
+        let Some((stream, peer, permit)) = accepted else { continue };
+        let ended = ended.clone();
+        let port = Port { admin: admin.clone(), pages, observer: observer.clone(), peer };
         connections.spawn(async move {
-            connection(stream, admin, pages, ended).await;
+            connection(stream, port, ended).await;
             drop(permit);
         });
     }
@@ -63,10 +72,10 @@ pub async fn serve(listener: TcpListener, admin: Arc<Admin>, pages: Pages, shutd
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
     let permit = room.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, permit)),
+        Ok((stream, peer)) => Some((stream, SocketAddr::new(peer.ip().to_canonical(), peer.port()), permit)),
         Err(error) => {
             tracing::warn!(%error, "admin port: accept failed");
             tokio::time::sleep(ACCEPT_REST).await;
@@ -75,10 +84,19 @@ async fn accept(
     }
 }
 
-async fn connection(stream: TcpStream, admin: Arc<Admin>, pages: Pages, mut ended: watch::Receiver<bool>) {
+/// What the requests of one connection need.
+#[derive(Clone)]
+struct Port {
+    admin: Arc<Admin>,
+    pages: Pages,
+    observer: Arc<Observer>,
+    peer: SocketAddr,
+}
+
+async fn connection(stream: TcpStream, port: Port, mut ended: watch::Receiver<bool>) {
     // An answer is one write; without it a small one waits for an acknowledgement.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| answer(admin.clone(), pages, request));
+    let service = service_fn(move |request| answer(port.clone(), request));
     let mut builder = http1::Builder::new();
     builder.timer(Clock).header_read_timeout(HEAD_TIME).max_buf_size(HEAD_BYTES).half_close(false);
     let mut connection = pin!(builder.serve_connection(Io(stream), service));
@@ -96,17 +114,16 @@ async fn connection(stream: TcpStream, admin: Arc<Admin>, pages: Pages, mut ende
 }
 
 /// Off the async threads, since a large table takes milliseconds to write; probes answer at once.
-async fn answer(
-    admin: Arc<Admin>,
-    pages: Pages,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (parts, _) = request.into_parts();
+async fn answer(port: Port, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (start, began) = (SystemTime::now(), Instant::now());
+    let Port { admin, pages, observer, peer } = port;
+    let parts = Arc::new(request.into_parts().0);
+    let asked = parts.clone();
     let probe = matches!(parts.uri.path(), "/ping" | "/healthz" | "/readyz");
     let answer = if probe {
         admin.respond(pages, &parts)
     } else {
-        match tokio::task::spawn_blocking(move || admin.respond(pages, &parts)).await {
+        match tokio::task::spawn_blocking(move || admin.respond(pages, &asked)).await {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::error!(%error, "admin port: a page failed");
@@ -114,5 +131,6 @@ async fn answer(
             }
         }
     };
+    observer.saw(&parts, peer, start, began.elapsed(), &answer);
     Ok(answer.map(Full::new))
 }

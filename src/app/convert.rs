@@ -1,6 +1,6 @@
 //! What was configured, in the terms of each part.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -11,15 +11,33 @@ use crate::admin::{self, Admin, AdminSources};
 use crate::config::{self, Config, Pages};
 use crate::control::leader;
 use crate::proxy::{self, InternalPages, Proxy};
-use crate::route::{Action, Internal};
+use crate::route::{Action, Internal, Observability};
 use crate::source::cluster::{ClusterScope, Connection, Settings as ClusterSettings};
+use crate::telemetry::access::AccessLog;
 use crate::telemetry::meters::{MeterSettings, Meters};
 use crate::translate::{ListenerInfo, Settings as TranslateSettings, StaticRoute, StatusFrom};
+
+/// What is recorded of requests to a listener of the admin port. `admin_index` lies behind those of the workers.
+pub(super) fn observer(
+    config: &Config,
+    listener: &Arc<str>,
+    meters: &Meters,
+    admin_index: usize,
+    access_log: Option<&Arc<AccessLog>>,
+) -> admin::Observer {
+    let logs = config.access_log.as_ref().is_some_and(|log| log.add_internals);
+    admin::Observer {
+        entry_point: listener.clone(),
+        series: config.metrics.add_internals.then(|| Mutex::new((meters.entry_point(listener), admin_index))),
+        access_log: access_log.filter(|_| logs).cloned(),
+    }
+}
 
 pub(super) fn meters(config: &Config, workers: usize) -> MeterSettings {
     let prometheus = config.metrics.prometheus.clone().unwrap_or_default();
     MeterSettings {
-        workers,
+        // And the admin port.
+        workers: workers + 1,
         buckets: prometheus.buckets,
         entry_points: prometheus.entry_points,
         routers: prometheus.routers,
@@ -90,6 +108,7 @@ pub(super) fn translate(config: &Config) -> TranslateSettings {
         priority: redirect.priority,
         name: format!("{}-redirect", config.listeners.get(redirect.listener).map_or("", |listener| &*listener.name))
             .into(),
+        observability: Observability::default(),
     });
     let pages = config.internal_routes.iter().map(|route| StaticRoute {
         listener: route.listener,
@@ -103,6 +122,11 @@ pub(super) fn translate(config: &Config) -> TranslateSettings {
             Internal::Metrics => "prometheus",
         }
         .into(),
+        observability: Observability {
+            access_logs: config.access_log.as_ref().is_some_and(|log| log.add_internals),
+            metrics: config.metrics.add_internals,
+            tracing: false,
+        },
     });
     let ingress = &config.ingress;
     TranslateSettings {

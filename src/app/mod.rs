@@ -162,7 +162,8 @@ fn run_with(
         let (stop, stopped) = watch::channel(false);
         for (listener, socket) in admin_sockets {
             let socket = tokio::net::TcpListener::from_std(socket).map_err(Error::Runtime)?;
-            tasks.spawn(admin::serve(socket, admin.clone(), listener.pages, until(stopped.clone())));
+            let observer = convert::observer(&config, &listener.name, &meters, workers, access_log.as_ref());
+            tasks.spawn(admin::serve(socket, admin.clone(), listener.pages, observer, until(stopped.clone())));
         }
         let (readiness, ready) = watch::channel(Readiness::default());
         board.follow(ready.clone());
@@ -285,6 +286,23 @@ fn control_plane(
                 };
                 if let Err(error) = result.await {
                     let _ = failed.send(error);
+                }
+            });
+        }
+        Source::IngressRoutes => {
+            warn!(
+                "providers.kubernetescrd alone: IngressRoutes are counted and not served; add --providers.kubernetesingress to serve Ingresses"
+            );
+            let stop = until(stopped.clone());
+            tasks.spawn(async move {
+                let _failed = failed;
+                match source::cluster::connect(&source::cluster::Connection::default()).await {
+                    Ok(client) => source::cluster::count_ingress_routes(client, events, stop).await,
+                    Err(error) => {
+                        warn!("IngressRoutes cannot be counted: {}", chain(&error));
+                        let _ = events.send(source::Event::Synced).await;
+                        events.closed().await;
+                    }
                 }
             });
         }

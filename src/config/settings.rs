@@ -66,6 +66,9 @@ pub enum Source {
     /// Nowhere: no provider was asked for.
     #[default]
     None,
+    /// Nowhere, but the IngressRoutes of a cluster are counted (`providers.kubernetesCRD` alone): their silent loss
+    /// would be an outage.
+    IngressRoutes,
     /// A cluster (`providers.kubernetesIngress`).
     Cluster(Cluster),
     /// A directory of manifests (`providers.directory.path`).

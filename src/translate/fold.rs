@@ -9,8 +9,8 @@ use super::Settings;
 use super::ingress::{Claim, Draft, Translation};
 use crate::objects::ObjectKey;
 use crate::route::{
-    AutomaticRank, CertificateEntry, Code, Explicit, HostKind, HostPattern, ListenerSet, ObjectRef, Observability,
-    Origin, PathKind, PathMatch, Problem, Rank, Route, Severity, Tier, TlsUse, VirtualHost,
+    AutomaticRank, CertificateEntry, Code, Explicit, HostKind, HostPattern, ListenerSet, ObjectRef, Origin, PathKind,
+    PathMatch, Problem, Rank, Route, Severity, Tier, TlsUse, VirtualHost,
 };
 
 /// Rule strings are not longer than this; a higher priority comes before every automatic route without a look at them.
@@ -330,7 +330,7 @@ fn fixed(settings: &Settings) -> Vec<Arc<Draft>> {
             },
             path: PathMatch::Prefix(path),
             action: fixed.action.clone(),
-            observability: Observability { access_logs: !internal, metrics: !internal, tracing: !internal },
+            observability: fixed.observability,
             origin: Arc::new(Origin {
                 name: format!("{}@internal", fixed.name).into(),
                 rule: format!("PathPrefix({:?})", fixed.path).into(),

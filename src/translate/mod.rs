@@ -19,8 +19,8 @@ use imbl::OrdSet;
 
 use crate::objects::{ObjectKey, Objects, Touched};
 use crate::route::{
-    Action, CertificateEntry, Code, EndpointTable, HostPattern, ListenerSet, ObjectRef, Problem, Report, RouteTable,
-    Severity, Upstream, UpstreamId,
+    Action, CertificateEntry, Code, EndpointTable, HostPattern, ListenerSet, ObjectRef, Observability, Problem, Report,
+    RouteTable, Severity, Upstream, UpstreamId,
 };
 use certificate::Certificates;
 use fold::Fold;
@@ -50,6 +50,8 @@ pub struct StaticRoute {
     pub priority: i64,
     /// What the API calls it.
     pub name: Arc<str>,
+    /// What is recorded of its requests.
+    pub observability: Observability,
 }
 
 /// Where the addresses in an Ingress's status come from.

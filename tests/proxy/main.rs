@@ -5,6 +5,7 @@ mod ends;
 mod forwarding;
 mod http2;
 mod life;
+mod pages;
 mod routing;
 mod strict;
 mod support;

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use adit::objects::{ObjectKey, Objects};
-use adit::route::{Action, Internal, ListenerSet, Redirect, StatusAddress};
+use adit::route::{Action, Internal, ListenerSet, Observability, Redirect, StatusAddress};
 use adit::source::manifest;
 use adit::translate::{ListenerInfo, Output, Settings, StaticRoute, StatusFrom, render, translate};
 
@@ -101,6 +101,7 @@ pub(crate) fn settings(text: &str) -> Settings {
                 action: Action::Redirect(Redirect { scheme: "https".into(), port: 443, permanent: true }),
                 priority: value.parse().expect("a priority"),
                 name: "web-redirect".into(),
+                observability: Observability::default(),
             }),
             "ping" => settings.static_routes.push(StaticRoute {
                 listener: 0,
@@ -108,6 +109,7 @@ pub(crate) fn settings(text: &str) -> Settings {
                 action: Action::Internal(Internal::Ping),
                 priority: i64::MAX,
                 name: "ping".into(),
+                observability: Observability { access_logs: false, metrics: false, tracing: false },
             }),
             "forbidden" => {}
             other => panic!("unknown setting {other}"),

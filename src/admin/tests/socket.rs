@@ -14,7 +14,7 @@ async fn it_answers_on_a_kept_connection_and_ends_when_told() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("its address");
     let (end, ended) = oneshot::channel::<()>();
-    let serving = tokio::spawn(serve(listener, Arc::new(world().admin), ALL, async {
+    let serving = tokio::spawn(serve(listener, Arc::new(world().admin), ALL, Observer::default(), async {
         let _ = ended.await;
     }));
     let mut client = TcpStream::connect(address).await.expect("it accepts");
@@ -34,7 +34,8 @@ async fn it_answers_on_a_kept_connection_and_ends_when_told() {
 async fn a_huge_head_is_refused_and_others_are_served() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("its address");
-    let serving = tokio::spawn(serve(listener, Arc::new(world().admin), ALL, std::future::pending()));
+    let serving =
+        tokio::spawn(serve(listener, Arc::new(world().admin), ALL, Observer::default(), std::future::pending()));
     let mut hostile = TcpStream::connect(address).await.expect("it accepts");
     let head = format!("GET /ping HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(100_000));
     // It may close before all of it is written.

@@ -14,7 +14,8 @@ pub(super) fn source(settings: &Settings) -> Result<Source, Error> {
         return Ok(Source::Directory(path));
     }
     if !settings.is_on("providers.kubernetesIngress") {
-        return Ok(Source::None);
+        let routes = settings.is_on("providers.kubernetesCRD");
+        return Ok(if routes { Source::IngressRoutes } else { Source::None });
     }
     let scope = Scope::new(settings, "providers.kubernetesIngress.");
     let endpoint = scope.text("endpoint").map(str::to_owned);

@@ -49,6 +49,13 @@ fn the_classic_arguments_are_web_on_80_and_the_api_on_8080() {
 }
 
 #[test]
+fn the_crd_provider_alone_has_its_routes_counted() {
+    let (config, warnings) = read(&["--providers.kubernetescrd"]).expect("a configuration");
+    assert_eq!(config.source, Source::IngressRoutes);
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+}
+
+#[test]
 fn the_charts_arguments_keep_routes_off_the_entry_point_for_metrics() {
     let (config, warnings) = read(&lines(CHART)).expect("a configuration");
     let [Warning(crd)] = &warnings[..] else { panic!("{warnings:?}") };

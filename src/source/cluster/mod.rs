@@ -27,7 +27,7 @@ use self::kind::{Kind, Watched};
 use self::supervisor::{Message, Supervisor};
 use self::watch::{Scope, Watch};
 use super::{Error, Event};
-use crate::objects::{Access, ObjectKey};
+use crate::objects::{Access, Change, ObjectKey};
 
 /// Where the API server is, when neither the pod nor `KUBECONFIG` says it.
 #[derive(Clone, Debug, Default)]
@@ -111,6 +111,28 @@ pub async fn run(
             _ = tick.tick() => supervisor.tick(Instant::now()),
             () = &mut shutdown => return Ok(()),
         }
+    }
+}
+
+/// Only counts the IngressRoutes that nothing serves, until `shutdown`: nothing else of the cluster was asked for.
+pub async fn count_ingress_routes(client: Client, events: mpsc::Sender<Event>, shutdown: impl Future<Output = ()>) {
+    let (reports, mut reported) = mpsc::channel(REPORTS);
+    let told = async {
+        if events.send(Event::Synced).await.is_err() {
+            return;
+        }
+        while let Some(message) = reported.recv().await {
+            if let Message::Unserved(kind, count) = message
+                && events.send(Event::Changes(vec![Change::Unserved(kind, count)])).await.is_err()
+            {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = unserved::count(client, Vec::new(), reports) => {}
+        () = told => {}
+        () = shutdown => {}
     }
 }
 
