@@ -97,6 +97,9 @@ impl FromIterator<(String, String)> for StringMap {
 /// All objects of one kind.
 pub type Kind<K> = BTreeMap<ObjectKey, Arc<K>>;
 
+/// The slices of one Service with their names, in no order: nearly all Services have one.
+pub type NamedSlices = Vec<(Arc<str>, Arc<EndpointSlice>)>;
+
 /// Which optional kinds the source may see. What a role forbids is not the same as what does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
@@ -125,8 +128,8 @@ pub struct Objects {
     pub classes: Kind<IngressClass>,
     /// Services.
     pub services: Kind<Service>,
-    /// EndpointSlices by the Service they belong to, then by their own name.
-    pub slices: BTreeMap<ObjectKey, BTreeMap<Arc<str>, Arc<EndpointSlice>>>,
+    /// EndpointSlices by the Service they belong to.
+    pub slices: BTreeMap<ObjectKey, NamedSlices>,
     /// core/v1 Endpoints, read only where EndpointSlices are forbidden. Keyed like their Service.
     pub endpoints: Kind<Endpoints>,
     /// Secrets that may hold certificates.
@@ -244,7 +247,7 @@ impl Objects {
         let mut touched = Vec::new();
         if let Some(before) = before.filter(|before| Some(before) != owner.as_ref()) {
             if let Some(slices) = self.slices.get_mut(&before) {
-                slices.remove(&key.name);
+                slices.retain(|(name, _)| *name != key.name);
                 if slices.is_empty() {
                     self.slices.remove(&before);
                 }
@@ -252,7 +255,9 @@ impl Objects {
             touched.push(Touched::Endpoints(before));
         }
         if let (Some(owner), Some(slice)) = (owner, object) {
-            self.slices.entry(owner.clone()).or_default().insert(key.name, slice);
+            let slices = self.slices.entry(owner.clone()).or_insert_with(|| Vec::with_capacity(1));
+            slices.retain(|(name, _)| *name != key.name);
+            slices.push((key.name, slice));
             touched.push(Touched::Endpoints(owner));
         }
         touched

@@ -81,9 +81,9 @@ pub enum Rank {
     /// string) is at least p, or before all when there is none.
     Explicit {
         /// That last automatic route; `None` puts the route before all automatic ones.
-        after: Option<AutomaticRank>,
-        /// The order among those with the same anchor.
-        explicit: Explicit,
+        after: Option<Box<AutomaticRank>>,
+        /// The order among those with the same anchor. On the heap, as is the anchor: few routes have a priority.
+        explicit: Box<Explicit>,
     },
 }
 
@@ -91,7 +91,7 @@ impl Rank {
     fn key(&self) -> (Option<&AutomaticRank>, Option<&Explicit>) {
         match self {
             Self::Automatic(rank) => (Some(rank), None),
-            Self::Explicit { after, explicit } => (after.as_ref(), Some(explicit)),
+            Self::Explicit { after, explicit } => (after.as_deref(), Some(&**explicit)),
         }
     }
 }

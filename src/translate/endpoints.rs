@@ -60,7 +60,7 @@ fn collect(
 
 fn from_slices(objects: &Objects, key: &ObjectKey, port: &str) -> Vec<Endpoint> {
     let mut found = Vec::new();
-    for slice in objects.slices.get(key).into_iter().flat_map(|slices| slices.values()) {
+    for (_, slice) in objects.slices.get(key).into_iter().flatten() {
         for number in numbers(&slice.ports, port) {
             found.extend(slice.endpoints.iter().map(|endpoint| Endpoint {
                 address: match &endpoint.address {

@@ -171,7 +171,8 @@ impl Fold {
                 // One route for each listener: it may have another place on each.
                 Some(priority) => routes.extend(draft.listeners.iter().map(|listener| {
                     let after = self.anchors.get(&(listener, priority)).cloned().flatten();
-                    let explicit = Explicit { priority: std::cmp::Reverse(priority), own: draft.own.clone() };
+                    let after = after.map(Box::new);
+                    let explicit = Box::new(Explicit { priority: std::cmp::Reverse(priority), own: draft.own.clone() });
                     (route(draft, Rank::Explicit { after, explicit }, ListenerSet::only(listener)), draft)
                 })),
             }

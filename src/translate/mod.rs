@@ -119,7 +119,7 @@ pub fn translate(objects: &Objects, settings: &Settings) -> Output {
 /// Translates incrementally: it remembers what each Ingress came to.
 pub struct Translator {
     settings: Settings,
-    translations: BTreeMap<ObjectKey, Translation>,
+    translations: BTreeMap<ObjectKey, Box<Translation>>,
     /// Who names what; vectors, since nearly all have one entry.
     by_service: BTreeMap<ObjectKey, Vec<ObjectKey>>,
     by_secret: BTreeMap<ObjectKey, Vec<ObjectKey>>,
@@ -191,13 +191,13 @@ impl Translator {
             .get(key)
             .and_then(|ingress| ingress::translate(key, ingress, objects, &self.settings, &mut self.certificates));
         let before = self.translations.remove(key);
-        if before == next {
-            if let Some(next) = next {
-                self.translations.insert(key.clone(), next);
+        if before.as_deref() == next.as_ref() {
+            if let Some(before) = before {
+                self.translations.insert(key.clone(), before);
             }
             return;
         }
-        let (old, new) = (before.unwrap_or_default(), next.clone().unwrap_or_default());
+        let (old, new) = (before.map_or_else(Translation::default, |old| *old), next.clone().unwrap_or_default());
         relate(&mut self.by_service, key, &old.services, &new.services);
         relate(&mut self.by_secret, key, &old.secrets, &new.secrets);
         for upstream in &new.upstreams {
@@ -224,7 +224,7 @@ impl Translator {
                 } else {
                     self.accepted.insert(id);
                 }
-                self.translations.insert(key.clone(), next);
+                self.translations.insert(key.clone(), Box::new(next));
             }
             None => drop(self.accepted.remove(&id)),
         }

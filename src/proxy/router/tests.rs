@@ -78,8 +78,8 @@ fn table(drafts: &[Draft]) -> Arc<RouteTable> {
         let rank = match draft.explicit {
             None => Rank::Automatic(own),
             Some((after, priority)) => Rank::Explicit {
-                after: after.and_then(anchor),
-                explicit: Explicit { priority: Reverse(priority), own },
+                after: after.and_then(anchor).map(Box::new),
+                explicit: Box::new(Explicit { priority: Reverse(priority), own }),
             },
         };
         let origin = Origin {
