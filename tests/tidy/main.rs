@@ -25,7 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const CRATES: &[(&str, &[&str], &str)] = &[
     ("anyhow", &["main"], "everything else has an error type of its own"),
     ("kube", &["control", "source"], "the rest must work without a cluster"),
-    ("k8s_openapi", &["control", "demo", "objects", "source", "translate"], "the proxy knows no Kubernetes"),
+    ("k8s_openapi", &["control", "source"], "what is read of the API's objects is decided where they come in"),
     ("notify", &["source"], "only a source watches"),
     ("serde_saphyr", &["config", "source"], "text is parsed where it comes in"),
     ("hyper", &["admin", "demo", "proxy"], "translation knows no connections"),
