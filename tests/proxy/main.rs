@@ -1,8 +1,10 @@
 //! The built gateway with real sockets and real backends: what a client sees, and what a backend sees.
 
 mod bodies;
+mod clients;
 mod ends;
 mod forwarding;
+mod h2c;
 mod http2;
 mod life;
 mod pages;

@@ -1,0 +1,47 @@
+//! Clients of every age, and many of them.
+
+use crate::support::backend::Backend;
+use crate::support::client::{Raw, get};
+use crate::support::gateway::{Gateway, route};
+
+#[tokio::test]
+async fn a_client_of_http_1_0_keeps_its_connection_only_when_it_asks_to() {
+    let backend = Backend::named("app").await;
+    let gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &[]).await;
+    let mut client = Raw::connect(gateway.web()).await;
+    for turn in 1..=2 {
+        client.send("GET / HTTP/1.0\r\nHost: a.example\r\nConnection: keep-alive\r\n\r\n").await;
+        let answer = client.answer().await.expect("an answer");
+        assert_eq!((answer.status, answer.text().as_str()), (200, "app"), "turn {turn}");
+        assert_eq!(answer.header("connection"), Some("keep-alive"), "turn {turn}: {}", answer.head);
+    }
+    client.send("GET / HTTP/1.0\r\nHost: a.example\r\n\r\n").await;
+    assert_eq!(client.answer().await.expect("an answer").status, 200);
+    assert!(client.closed().await);
+    // What is between us and the endpoint is another matter.
+    assert!(backend.last().line().ends_with("HTTP/1.1"), "{}", backend.last().line());
+}
+
+#[tokio::test]
+async fn many_workers_share_the_connections_and_lose_none() {
+    const CLIENTS: usize = 60;
+    const REQUESTS: usize = 5;
+    let backend = Backend::named("app").await;
+    let flags = ["--workers=4"];
+    let gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &flags).await;
+    let address = gateway.web();
+    let clients = (0..CLIENTS).map(|_| {
+        tokio::spawn(async move {
+            let mut kept = Raw::connect(address).await;
+            for _ in 0..REQUESTS {
+                assert!(kept.still_serves("a.example").await);
+                assert_eq!(get(address, "a.example", "/").await.expect("an answer").status, 200);
+            }
+        })
+    });
+    for client in futures_util::future::join_all(clients).await {
+        client.expect("every request is answered");
+    }
+    assert_eq!(backend.requests().len(), CLIENTS * REQUESTS * 2);
+    assert!(gateway.log().contains("\"workers\":4"), "four workers");
+}
