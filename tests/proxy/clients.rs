@@ -2,6 +2,7 @@
 
 use crate::support::backend::Backend;
 use crate::support::client::{Raw, get};
+use crate::support::eventually;
 use crate::support::gateway::{Gateway, route};
 
 #[tokio::test]
@@ -44,4 +45,30 @@ async fn many_workers_share_the_connections_and_lose_none() {
     }
     assert_eq!(backend.requests().len(), CLIENTS * REQUESTS * 2);
     assert!(gateway.log().contains("\"workers\":4"), "four workers");
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_are_refused_and_room_is_found_again() {
+    // Just under half of the descriptors.
+    const LIMIT: usize = 90;
+    let backend = Backend::named("app").await;
+    let manifests = route("app", "a.example", "/", &[backend.port()]);
+    let gateway = Gateway::start_with_descriptors(200, &manifests, &[]).await;
+    assert!(gateway.log().contains(&format!("\"maxConnections\":{LIMIT}")), "{}", gateway.log());
+    let mut held = Vec::new();
+    for _ in 0..LIMIT {
+        let mut client = Raw::connect(gateway.web()).await;
+        assert!(client.still_serves("a.example").await);
+        held.push(client);
+    }
+    let mut beyond = Raw::connect(gateway.web()).await;
+    assert!(!beyond.still_serves("a.example").await);
+    assert!(held[0].still_serves("a.example").await, "others are served");
+    let metrics = gateway.admin_text("/metrics").await;
+    assert!(metrics.contains("adit_connections_refused_total 1"), "{metrics}");
+    held.truncate(LIMIT / 2);
+    eventually("there is room again", async || {
+        get(gateway.web(), "a.example", "/").await.is_ok_and(|answer| answer.status == 200)
+    })
+    .await;
 }

@@ -28,10 +28,22 @@ impl Gateway {
         gateway
     }
 
+    /// Starts it with so many descriptors at most.
+    pub(crate) async fn start_with_descriptors(most: usize, manifests: &str, flags: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_adit")]);
+        let gateway = Self::run(command, manifests, flags).await;
+        gateway.ready().await;
+        gateway
+    }
+
     /// Starts it without waiting for more than its listeners.
     pub(crate) async fn spawn(manifests: &str, flags: &[&str]) -> Self {
+        Self::run(Command::new(env!("CARGO_BIN_EXE_adit")), manifests, flags).await
+    }
+
+    async fn run(mut command: Command, manifests: &str, flags: &[&str]) -> Self {
         let directory = tempfile(manifests);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_adit"));
         command
             .env_clear()
             .arg(format!("--providers.directory.path={}", directory.display()))
