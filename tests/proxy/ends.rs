@@ -1,6 +1,11 @@
 //! The end: nothing in flight is lost.
 
-use tokio::io::AsyncWriteExt;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::support::backend::{Backend, read_request};
 use crate::support::client::{Raw, get};
@@ -36,8 +41,7 @@ async fn a_request_in_flight_outlives_sigterm() {
     })
     .await;
     gateway.signal("TERM");
-    eventually("no new connection is accepted", async || tokio::net::TcpStream::connect(gateway.web()).await.is_err())
-        .await;
+    eventually("no new connection is accepted", async || TcpStream::connect(gateway.web()).await.is_err()).await;
     release.send(true).expect("the backend waits");
     assert_eq!(client.answer().await.expect("an answer").status, 200);
     assert_eq!(gateway.exit_code().await, Some(0));
@@ -70,6 +74,58 @@ async fn sigint_does_not_wait_for_load_balancers() {
     assert_eq!(get(gateway.web(), "a.example", "/").await.expect("an answer").status, 200);
     gateway.signal("INT");
     assert_eq!(gateway.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn an_http_2_client_is_told_to_go_away_and_its_streams_end_first() {
+    let (backend, release) = held().await;
+    let flags = ["--entryPoints.web.transport.lifeCycle.requestAcceptGraceTimeout=0"];
+    let mut gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &flags).await;
+    let stream = TcpStream::connect(gateway.web()).await.expect("connect");
+    let (mut client, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("a handshake");
+    let connection = tokio::spawn(connection);
+    let request = http::Request::get("http://a.example/").body(Empty::<Bytes>::new()).expect("a request");
+    let held = tokio::spawn(client.send_request(request));
+    eventually("the request is with the backend", async || {
+        backend.connections.load(std::sync::atomic::Ordering::Relaxed) == 1
+    })
+    .await;
+    gateway.signal("TERM");
+    eventually("no new connection is accepted", async || TcpStream::connect(gateway.web()).await.is_err()).await;
+    release.send(true).expect("the backend waits");
+    let response = held.await.expect("no panic").expect("an answer");
+    assert_eq!(response.into_body().collect().await.expect("a body").to_bytes(), "ok");
+    // The client still holds its side open: it is the gateway that ends.
+    assert!(connection.await.expect("no panic").is_ok(), "an orderly end");
+    drop(client);
+    assert_eq!(gateway.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_tunnel_goes_on_while_the_rest_drains() {
+    let backend = Backend::on_connection(|mut stream| async move {
+        let mut buffer = Vec::new();
+        let Some(_) = read_request(&mut stream, &mut buffer).await else { return };
+        let head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        let _ = stream.write_all(head.as_bytes()).await;
+        let (mut reader, mut writer) = stream.split();
+        let _ = tokio::io::copy(&mut reader, &mut writer).await;
+    })
+    .await;
+    let flags = ["--entryPoints.web.transport.lifeCycle.requestAcceptGraceTimeout=0"];
+    let mut gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &flags).await;
+    let mut client = Raw::connect(gateway.web()).await;
+    client.send("GET / HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").await;
+    assert_eq!(client.answer().await.expect("an answer").status, 101);
+    gateway.signal("TERM");
+    eventually("no new connection is accepted", async || TcpStream::connect(gateway.web()).await.is_err()).await;
+    client.send("still here").await;
+    let mut echoed = [0; 10];
+    client.stream.read_exact(&mut echoed).await.expect("an echo");
+    assert_eq!(&echoed, b"still here");
+    drop(client);
+    assert_eq!(gateway.exit_code().await, Some(0), "it ends with its last tunnel");
 }
 
 #[tokio::test]
