@@ -39,7 +39,7 @@ async fn a_stream_that_a_backend_refuses_is_sent_again_whatever_its_method() {
             let mut server = handshake(stream, &Builder::new()).await;
             while let Some(Ok((_, mut respond))) = server.accept().await {
                 // Every other one: none is served the first time.
-                if count.fetch_add(1, Relaxed) % 2 == 0 {
+                if count.fetch_add(1, Relaxed).is_multiple_of(2) {
                     respond.send_reset(Reason::REFUSED_STREAM);
                 } else {
                     answer(respond);

@@ -66,10 +66,16 @@ async fn the_only_endpoint_refusing_is_502() {
 
 #[tokio::test]
 async fn a_connection_that_its_endpoint_closed_meanwhile_costs_no_request() {
-    let backend = Backend::on_connection(|mut stream| async move {
-        let mut buffer = Vec::new();
-        if read_request(&mut stream, &mut buffer).await.is_some() {
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    let (close, mut closed) = tokio::sync::mpsc::unbounded_channel();
+    let backend = Backend::on_connection(move |mut stream| {
+        let close = close.clone();
+        async move {
+            let mut buffer = Vec::new();
+            if read_request(&mut stream, &mut buffer).await.is_some() {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+            }
+            drop(stream);
+            let _ = close.send(());
         }
     })
     .await;
@@ -83,6 +89,8 @@ async fn a_connection_that_its_endpoint_closed_meanwhile_costs_no_request() {
         let mut client = Raw::connect(gateway.web()).await;
         client.send(request).await;
         assert_eq!(client.answer().await.expect("an answer").status, 200, "request {index}");
+        // Meanwhile: a body that is sent while its endpoint closes is lost to everybody.
+        closed.recv().await.expect("the backend closes");
     }
 }
 
