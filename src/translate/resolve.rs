@@ -134,6 +134,15 @@ pub(super) fn resolve(
             }
         },
     };
+    annotations.bool("service.nativelb", settings.native_lb_by_default, &object, &mut problems);
+    if annotations.bool("service.nodeportlb", false, &object, &mut problems) && !node_port(service) {
+        problems.push(annotations.invalid(
+            &object,
+            Severity::Warning,
+            "service.nodeportlb",
+            "false, or make the Service's type NodePort: its nodes have no port for it, and its endpoints are used",
+        ));
+    }
     if native(service, settings) && service.address == ClusterAddress::Headless {
         problems.push(annotations.invalid(
             &object,
@@ -222,15 +231,25 @@ fn sticky(
         }
         parsed
     });
-    let clean = |value: &str| !value.bytes().any(|byte| byte <= b' ' || byte == b';' || byte == b',' || byte >= 0x7f);
+    let mut clean = |name: &str, otherwise: &str| {
+        let value = annotations.get(name)?;
+        if value.bytes().all(|byte| byte > b' ' && byte != b';' && byte != b',' && byte < 0x7f) {
+            return Some(value);
+        }
+        let expected = format!("printable ASCII without space, `;` and `,`; {otherwise}");
+        problems.push(annotations.invalid(object, Severity::Warning, name, &expected));
+        None
+    };
+    let path = clean("service.sticky.cookie.path", "/ is used").unwrap_or("/").into();
+    let domain = clean("service.sticky.cookie.domain", "it is left out").map(Into::into);
     Some(Arc::new(Sticky {
         name: name.into(),
         secure: annotations.bool("service.sticky.cookie.secure", false, object, problems),
         http_only: annotations.bool("service.sticky.cookie.httponly", false, object, problems),
         same_site,
         max_age,
-        path: annotations.get("service.sticky.cookie.path").filter(|path| clean(path)).unwrap_or("/").into(),
-        domain: annotations.get("service.sticky.cookie.domain").filter(|domain| clean(domain)).map(Into::into),
+        path,
+        domain,
     }))
 }
 

@@ -92,6 +92,8 @@ pub(crate) fn settings(text: &str) -> Settings {
             "published-service" => {
                 settings.status = StatusFrom::Service(ObjectKey::parse(value).expect("namespace/name"))
             }
+            "ip" => settings.status = StatusFrom::Fixed { ip: value.parse().ok(), hostname: None },
+            "node-internal-ips" => settings.status = StatusFrom::NodeInternalIps,
             "hostname" => settings.status = StatusFrom::Fixed { ip: None, hostname: Some(value.into()) },
             "default-certificate" => settings.default_certificate = ObjectKey::parse(value),
             "kubernetes-crd" => settings.crd_requested = value == "true",
