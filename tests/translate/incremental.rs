@@ -1,7 +1,7 @@
 //! Whatever the order of events and however they are cut into batches, the table and the report are those of a full
 //! translation.
 
-use adit::objects::{Change, Objects, Touched};
+use adit::objects::{Access, Change, Objects, Touched};
 use adit::source::manifest;
 use adit::translate::{Translator, translate};
 use proptest::prelude::*;
@@ -44,6 +44,7 @@ fn forms() -> Vec<Vec<String>> {
             "kind: Service\nmetadata: {name: app}\nspec: {ports: [{name: http, port: 80}]}".into(),
             "kind: Service\nmetadata: {name: app, annotations: {traefik.ingress.kubernetes.io/service.serversscheme: h2c}}\nspec: {ports: [{name: http, port: 80}]}".into(),
             "kind: Service\nmetadata: {name: app}\nspec: {ports: [{name: http, port: 8080}]}".into(),
+            "kind: Service\nmetadata: {name: app, annotations: {traefik.ingress.kubernetes.io/service.nodeportlb: \"true\"}}\nspec: {type: NodePort, ports: [{name: http, port: 80, nodePort: 30080}]}".into(),
         ],
         vec!["kind: Service\nmetadata: {name: other}\nspec: {ports: [{name: http, port: 80}]}".into()],
         vec![
@@ -54,12 +55,27 @@ fn forms() -> Vec<Vec<String>> {
             "kind: IngressClass\nmetadata: {name: ours}\nspec: {controller: adit.dev/ingress-controller}".into(),
             "kind: IngressClass\nmetadata: {name: ours, annotations: {ingressclass.kubernetes.io/is-default-class: \"true\"}}\nspec: {controller: somebody.example/else}".into(),
         ],
+        vec![
+            "kind: Endpoints\nmetadata: {name: app}\nsubsets: [{addresses: [{ip: 10.0.0.9}], ports: [{name: http, port: 1}]}]".into(),
+            "kind: Endpoints\nmetadata: {name: app}\nsubsets: [{addresses: [{ip: 10.0.0.8}], ports: [{name: http, port: 1}]}]".into(),
+        ],
+        vec![
+            "kind: Node\nmetadata: {name: n}\nstatus: {addresses: [{type: InternalIP, address: 192.0.2.1}]}".into(),
+            "kind: Node\nmetadata: {name: n}\nstatus: {addresses: [{type: InternalIP, address: 192.0.2.2}]}".into(),
+        ],
         vec!["kind: Secret\nmetadata: {name: cert}\nstringData: {tls.crt: none, tls.key: none}".into()],
     ]
 }
 
-/// The change that an edit is.
+/// The change that an edit is; beyond the objects, of what the role allows.
 fn change(forms: &[Vec<String>], edit: &Edit) -> Change {
+    if edit.object == forms.len() {
+        return Change::Access(Access {
+            slices: edit.form.is_multiple_of(2),
+            classes: edit.form < 2,
+            ..Access::default()
+        });
+    }
     let all = &forms[edit.object % forms.len()];
     let form = edit.form % (all.len() + 1);
     let parsed = manifest::parse(all.get(form).unwrap_or(&all[0]));
@@ -74,16 +90,18 @@ fn change(forms: &[Vec<String>], edit: &Edit) -> Change {
         Change::Service(key, _) => Change::Service(key, None),
         Change::Slice(key, _) => Change::Slice(key, None),
         Change::Secret(key, _) => Change::Secret(key, None),
+        Change::Endpoints(key, _) => Change::Endpoints(key, None),
+        Change::Node(key, _) => Change::Node(key, None),
         other => other,
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
     fn any_order_and_any_batches_come_to_the_same(
-        edits in proptest::collection::vec((0..8usize, 0..4usize).prop_map(|(object, form)| Edit { object, form }), 1..24),
+        edits in proptest::collection::vec((0..11usize, 0..5usize).prop_map(|(object, form)| Edit { object, form }), 1..24),
         cuts in proptest::collection::vec(any::<bool>(), 24),
     ) {
         let forms = forms();
