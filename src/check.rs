@@ -162,6 +162,17 @@ spec:
     }
 
     #[test]
+    fn the_demos_manifests_are_sound_as_they_lie_in_the_repository() {
+        let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/demo");
+        let mut settings = settings();
+        settings.listeners.push(translate::ListenerInfo { name: "websecure".into(), tls: true });
+        let paths = [PathBuf::from(demo)];
+        let (mut out, mut errors) = (Vec::new(), Vec::new());
+        let verdict = run(&paths, &settings, &b""[..], &mut out, &mut errors).expect("memory can be written");
+        assert_eq!(verdict, Verdict::Sound, "{}", String::from_utf8_lossy(&out));
+    }
+
+    #[test]
     fn a_missing_service_is_an_error_that_names_object_field_and_remedy() {
         let (verdict, out, _) = check(&["-"], &SERVED.replace("kind: Service", "kind: Elsewhere"));
         assert_eq!((verdict, verdict.exit_code()), (Verdict::Unsound, 1), "{out}");

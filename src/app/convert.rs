@@ -193,3 +193,31 @@ pub(super) fn lease(config: &Config) -> leader::Settings {
         identity: format!("{}-{}", variable("POD_NAME").unwrap_or(host), std::process::id()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Flags;
+    use crate::demo;
+    use crate::objects::Objects;
+    use crate::source::manifest;
+
+    #[test]
+    fn the_demos_host_is_served_with_the_certificate_made_at_its_start() {
+        let flags = Flags::parse(&demo::FLAGS).expect("known flags");
+        let (config, warnings) =
+            Config::read(flags, &[], &|_| Err(std::io::ErrorKind::NotFound.into())).expect("a configuration");
+        // Where its manifests lie is said at the start.
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        let mut objects = Objects::default();
+        let manifests = demo::MANIFESTS.iter().flat_map(|(_, text)| manifest::parse(text).changes);
+        for change in manifests.chain([demo::secret().expect("a certificate")]) {
+            objects.apply(change);
+        }
+        let output = crate::translate::translate(&objects, &translate(&config));
+        assert!(output.report.problems.is_empty(), "{:?}", output.report.problems);
+        let entry = output.routes.default_certificate.as_ref().expect("a default certificate");
+        let certificate = entry.certificate.as_ref().expect("it is sound");
+        assert_eq!(certificate.facts.names, ["weather.lvh.me".into()]);
+    }
+}

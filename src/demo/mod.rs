@@ -6,12 +6,13 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use tokio::sync::watch;
 
 use crate::objects::{Change, ObjectKey, Secret};
 
 /// The manifests as they are in the repository, for a binary that is run elsewhere.
-const MANIFESTS: [(&str, &str); 2] = [
+pub(crate) const MANIFESTS: [(&str, &str); 2] = [
     ("ingress.yaml", include_str!("../../deploy/demo/ingress.yaml")),
     ("service.yaml", include_str!("../../deploy/demo/service.yaml")),
 ];
@@ -24,8 +25,11 @@ const BACKENDS: [(&str, &str); 2] = [("weather-api-1", "127.0.0.1:5001"), ("weat
 /// How long a forecast takes.
 const DELAY: Duration = Duration::from_millis(20);
 
+/// The Secret that is made at the start, as [`FLAGS`] name it.
+const SECRET: (&str, &str) = ("default", "weather-tls");
+
 /// What the demo starts with, before the flags that were typed.
-pub const FLAGS: [&str; 8] = [
+pub const FLAGS: [&str; 9] = [
     "--entryPoints.web.address=:8000",
     "--entryPoints.websecure.address=:8443",
     "--entryPoints.websecure.http.tls=true",
@@ -34,6 +38,7 @@ pub const FLAGS: [&str; 8] = [
     "--ping=true",
     "--metrics.prometheus=true",
     "--accesslog=true",
+    "--tls.defaultCertificate=default/weather-tls",
 ];
 
 /// Why the demo cannot start.
@@ -68,7 +73,7 @@ pub enum Error {
 pub struct Demo {
     /// Where the manifests are; edit them while it runs.
     pub manifests: PathBuf,
-    /// The Secret that the Ingress names.
+    /// The Secret with the certificate that the Ingress's host is served with.
     pub secret: Change,
     backends: Vec<(&'static str, TcpListener)>,
     /// Ends the backends when it goes.
@@ -132,9 +137,16 @@ fn manifests() -> Result<PathBuf, Error> {
     }
 }
 
-fn secret() -> Result<Change, Error> {
-    let made = rcgen::generate_simple_self_signed(vec![HOST.to_owned()])?;
+/// A self-signed certificate for the demo's host, in the Secret that [`FLAGS`] name.
+pub(crate) fn secret() -> Result<Change, Error> {
+    let mut parameters = CertificateParams::new(vec![HOST.to_owned()])?;
+    parameters.distinguished_name = DistinguishedName::new();
+    parameters.distinguished_name.push(DnType::CommonName, HOST);
+    parameters.distinguished_name.push(DnType::OrganizationName, "adit demo");
+    let key = KeyPair::generate()?;
+    let certificate = parameters.self_signed(&key)?;
     let bytes = |text: String| text.into_bytes().into();
-    let secret = Secret { certificate: bytes(made.cert.pem()), key: bytes(made.signing_key.serialize_pem()) };
-    Ok(Change::Secret(ObjectKey::new("default", "weather-tls"), Some(secret.into())))
+    let secret = Secret { certificate: bytes(certificate.pem()), key: bytes(key.serialize_pem()) };
+    let (namespace, name) = SECRET;
+    Ok(Change::Secret(ObjectKey::new(namespace, name), Some(secret.into())))
 }

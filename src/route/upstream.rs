@@ -74,7 +74,8 @@ pub enum Protocol {
     Http,
     /// HTTP/2 in the clear, by prior knowledge.
     H2c,
-    /// TLS, HTTP/2 or HTTP/1.1 by ALPN, verified against the public roots and `serversTransport.rootCAs`.
+    /// TLS, HTTP/2 or HTTP/1.1 by ALPN, verified against `serversTransport.rootCAs` if there are any, else
+    /// against the public roots.
     Https,
 }
 
