@@ -24,10 +24,18 @@ pub struct CertificateFacts {
     pub names: Vec<Arc<str>>,
     /// The subject's common name, or empty.
     pub common_name: Arc<str>,
+    /// The subject's organisation, or empty.
+    pub organization: Arc<str>,
+    /// The subject's country, or empty.
+    pub country: Arc<str>,
     /// The issuer's common name, or empty.
     pub issuer: Arc<str>,
     /// The issuer's organisation, or empty.
     pub issuer_organization: Arc<str>,
+    /// The issuer's country, or empty.
+    pub issuer_country: Arc<str>,
+    /// The version of X.509: 3, but for relics.
+    pub version: u32,
     /// The serial number, decimal.
     pub serial: Arc<str>,
     /// Seconds since the epoch.
@@ -38,6 +46,9 @@ pub struct CertificateFacts {
     pub key_type: &'static str,
     /// Bits of the public key; 0 when unknown.
     pub key_size: u32,
+    /// SHA-256 of the public key (its SubjectPublicKeyInfo in DER), lower-case hexadecimal: it stays when a certificate is
+    /// renewed with the same key.
+    pub public_key_fingerprint: Arc<str>,
     /// The signature algorithm's name.
     pub signature_algorithm: &'static str,
 }

@@ -120,13 +120,19 @@ fn facts(der: &CertificateDer<'_>) -> Result<CertificateFacts, String> {
         fingerprint: fingerprint(der).into(),
         names,
         common_name,
+        organization: text(certificate.subject().iter_organization().next()),
+        country: text(certificate.subject().iter_country().next()),
         issuer: text(certificate.issuer().iter_common_name().next()),
         issuer_organization: text(certificate.issuer().iter_organization().next()),
+        issuer_country: text(certificate.issuer().iter_country().next()),
+        // Counted from zero there (RFC 5280 §4.1.2.1).
+        version: certificate.version().0.saturating_add(1),
         serial: certificate.tbs_certificate.serial.to_string().into(),
         not_before: certificate.validity().not_before.timestamp(),
         not_after: certificate.validity().not_after.timestamp(),
         key_type,
         key_size,
+        public_key_fingerprint: fingerprint(certificate.public_key().raw).into(),
         signature_algorithm: signature(&certificate.signature_algorithm.algorithm.to_id_string()),
     })
 }
@@ -159,4 +165,51 @@ pub(super) fn fingerprint(bytes: &[u8]) -> String {
 /// Whether a certificate for `names` may be served for every host of `pattern` (RFC 6125 §6.4.3: one label for `*`).
 pub(super) fn covers(names: &[Arc<str>], pattern: &HostPattern) -> bool {
     names.iter().filter_map(|name| HostPattern::parse(name).ok()).any(|name| name.covers(pattern))
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SerialNumber};
+
+    use super::*;
+
+    fn named(names: &[&str], common_name: &str, organization: &str, country: &str) -> CertificateParams {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let mut parameters = CertificateParams::new(names).expect("names");
+        for (kind, value) in [
+            (DnType::CommonName, common_name),
+            (DnType::OrganizationName, organization),
+            (DnType::CountryName, country),
+        ] {
+            parameters.distinguished_name.push(kind, value);
+        }
+        parameters
+    }
+
+    #[test]
+    fn the_facts_tell_subject_and_issuer_apart_and_a_renewed_certificate_by_its_key() {
+        let mut authority = named(&[], "Root R1", "Trust Ltd", "US");
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = Issuer::new(authority, KeyPair::generate().expect("a key"));
+        let key = KeyPair::generate().expect("a key");
+        let issue = |serial: u64, key: &KeyPair| {
+            let mut leaf = named(&["Weather.lvh.me", "10.0.0.1"], "weather", "Weather Ltd", "DE");
+            leaf.serial_number = Some(SerialNumber::from(serial));
+            let certificate = leaf.signed_by(key, &issuer).expect("a certificate");
+            facts(certificate.der()).expect("its facts")
+        };
+        let first = issue(4242, &key);
+        assert_eq!(first.names, ["weather.lvh.me".into(), "10.0.0.1".into()]);
+        let subject = (&*first.common_name, &*first.organization, &*first.country);
+        assert_eq!(subject, ("weather", "Weather Ltd", "DE"));
+        let issuer = (&*first.issuer, &*first.issuer_organization, &*first.issuer_country);
+        assert_eq!(issuer, ("Root R1", "Trust Ltd", "US"));
+        assert_eq!((&*first.serial, first.version), ("4242", 3));
+        assert_eq!((first.key_type, first.key_size, first.signature_algorithm), ("ECDSA", 256, "ECDSA-SHA256"));
+        let (renewed, rekeyed) = (issue(4243, &key), issue(4244, &KeyPair::generate().expect("a key")));
+        assert_ne!(first.fingerprint, renewed.fingerprint);
+        assert_eq!(first.public_key_fingerprint, renewed.public_key_fingerprint);
+        assert_ne!(first.public_key_fingerprint, rekeyed.public_key_fingerprint);
+        assert_eq!(first.public_key_fingerprint.len(), 64);
+    }
 }

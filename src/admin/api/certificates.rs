@@ -45,8 +45,10 @@ impl Row for CertificateRow {
 
     fn contains(&self, text: &str) -> bool {
         let facts = &self.facts;
-        let own = [&*facts.common_name, &*facts.issuer, &*facts.issuer_organization, &*facts.fingerprint];
-        any_contains(own.into_iter().chain(facts.names.iter().map(|name| &**name)), text)
+        let subject = [&*facts.common_name, &*facts.organization, &*facts.serial];
+        let issuer = [&*facts.issuer, &*facts.issuer_organization];
+        let own = subject.into_iter().chain(issuer).chain([&*facts.fingerprint, &*facts.public_key_fingerprint]);
+        any_contains(own.chain(facts.names.iter().map(|name| &**name)), text)
     }
 
     fn key(&self, by: &str) -> Key {
@@ -68,13 +70,17 @@ impl Row for CertificateRow {
             "notBefore": time(facts.not_before),
             "serialNumber": facts.serial,
             "commonName": facts.common_name,
+            "organization": facts.organization,
+            "country": facts.country,
             "issuerOrg": facts.issuer_organization,
             "issuerCN": facts.issuer,
-            "version": "v3",
+            "issuerCountry": facts.issuer_country,
+            "version": format!("v{}", facts.version),
             "keyType": facts.key_type,
             "keySize": facts.key_size,
             "signatureAlgorithm": facts.signature_algorithm,
             "certFingerprint": facts.fingerprint,
+            "publicKeyFingerprint": facts.public_key_fingerprint,
             "status": self.status,
         })
     }

@@ -159,9 +159,11 @@ fn a_certificate_shows_facts_and_no_key() {
         get_json(&world.admin, "/api/certificates/ab12"),
         json!({
             "name": "ab12", "certFingerprint": "ab12", "sans": ["weather.lvh.me", "*.lvh.me"],
-            "commonName": "weather.lvh.me", "issuerCN": "R11", "issuerOrg": "Let's Encrypt", "serialNumber": "4242",
+            "commonName": "weather.lvh.me", "organization": "Weather Ltd", "country": "DE",
+            "issuerCN": "R11", "issuerOrg": "Let's Encrypt", "issuerCountry": "US", "serialNumber": "4242",
             "notBefore": "2023-11-14T22:13:20Z", "notAfter": "2096-10-02T07:06:40Z", "version": "v3",
             "keyType": "ECDSA", "keySize": 256, "signatureAlgorithm": "ECDSA-SHA256", "status": "enabled",
+            "publicKeyFingerprint": "cd34",
         })
     );
 }

@@ -165,13 +165,18 @@ fn facts() -> CertificateFacts {
         fingerprint: "ab12".into(),
         names: vec!["weather.lvh.me".into(), "*.lvh.me".into()],
         common_name: "weather.lvh.me".into(),
+        organization: "Weather Ltd".into(),
+        country: "DE".into(),
         issuer: "R11".into(),
         issuer_organization: "Let's Encrypt".into(),
+        issuer_country: "US".into(),
+        version: 3,
         serial: "4242".into(),
         not_before: 1_700_000_000,
         not_after: 4_000_000_000,
         key_type: "ECDSA",
         key_size: 256,
+        public_key_fingerprint: "cd34".into(),
         signature_algorithm: "ECDSA-SHA256",
     }
 }
