@@ -10,6 +10,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/dashboard/", "text/html; charset=utf-8", include_str!("dashboard/index.html")),
     ("/dashboard/style.css", "text/css; charset=utf-8", include_str!("dashboard/style.css")),
     ("/dashboard/main.js", "text/javascript; charset=utf-8", include_str!("dashboard/main.js")),
+    ("/dashboard/list.js", "text/javascript; charset=utf-8", include_str!("dashboard/list.js")),
     ("/dashboard/fetch.js", "text/javascript; charset=utf-8", include_str!("dashboard/fetch.js")),
     ("/dashboard/views.js", "text/javascript; charset=utf-8", include_str!("dashboard/views.js")),
     ("/dashboard/icon.svg", "image/svg+xml", include_str!("dashboard/icon.svg")),

@@ -156,6 +156,12 @@ impl Row for RouterRow {
     fn key(&self, by: &str) -> Key {
         match by {
             "status" => Key::Text(self.status().to_owned()),
+            // Ours, for who looks for what is wrong: refused, then without endpoints, then the rest.
+            "severity" => Key::Number(match self.status {
+                "disabled" => 0,
+                "warning" => 1,
+                _ => 2,
+            }),
             "provider" => Key::Text(split_name(&self.name).1.to_owned()),
             "priority" => Key::Number(self.priority),
             "rule" => Key::Text(self.rule.to_string()),

@@ -54,6 +54,15 @@ impl ServiceRow<'_> {
         set.map_or(0, |set| set.endpoints.len())
     }
 
+    /// For who looks for what is wrong: without endpoints, then with one that fails, then the rest.
+    fn rank(&self) -> i64 {
+        if self.status() != "enabled" {
+            return 0;
+        }
+        let fails = self.endpoints().iter().any(|endpoint| endpoint.state == HealthState::Ejected);
+        if fails { 1 } else { 2 }
+    }
+
     fn endpoints(&self) -> Vec<EndpointHealth> {
         self.service.map_or_else(Vec::new, |service| service.endpoints(self.scene.model, &self.scene.sources.health_of))
     }
@@ -91,6 +100,7 @@ impl Row for ServiceRow<'_> {
             "type" => Key::Text(if self.service.is_some() { "loadbalancer" } else { "" }.to_owned()),
             "servers" => Key::Number(i64::try_from(self.size()).unwrap_or(i64::MAX)),
             "status" => Key::Text(self.status().to_owned()),
+            "severity" => Key::Number(self.rank()),
             _ => Key::Name,
         }
     }

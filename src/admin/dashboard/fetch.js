@@ -7,7 +7,7 @@ export async function ask(path) {
   const headers = tags.has(path) ? { "If-None-Match": tags.get(path) } : {};
   const response = await fetch(`../api/${path}`, { headers, cache: "no-store", signal: AbortSignal.timeout(5000) });
   if (response.status === 304) return null;
-  if (!response.ok) throw new Error(`${path}: ${response.status}`);
+  if (!response.ok) throw Object.assign(new Error(`${path}: ${response.status}`), { status: response.status });
   const rows = await response.json();
   tags.set(path, response.headers.get("ETag"));
   if (tags.size > 200) tags.delete(tags.keys().next().value);

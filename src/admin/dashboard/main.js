@@ -1,95 +1,65 @@
 // Keeps the page as the process is: asks every two seconds while it is looked at, and draws what has changed.
 
-import { ask, forget, readiness } from "./fetch.js";
+import { ask, readiness } from "./fetch.js";
+import { List } from "./list.js";
 import * as views from "./views.js";
 
 const PERIOD = 2000;
-const PER_PAGE = 50;
 const $ = (id) => document.getElementById(id);
 
-/** A list with its search and as many pages as were asked for. */
-class List {
-  constructor(id, path, draw, empty) {
-    Object.assign(this, { id, path, draw, empty, pages: 1, search: "", cache: new Map() });
-    $(`more-${id}`).addEventListener("click", () => {
-      this.pages += 1;
-      refresh();
-    });
-    $(`search-${id}`)?.addEventListener("input", (event) => {
-      this.search = event.target.value.trim();
-      this.pages = 1;
-      refresh();
-    });
-  }
-
-  async update() {
-    const search = this.search;
-    const paths = Array.from({ length: this.pages }, (_, page) => {
-      return `${this.path}&per_page=${PER_PAGE}&page=${page + 1}&search=${encodeURIComponent(search)}`;
-    });
-    const answers = await Promise.all(paths.map((path) => this.page(path)));
-    if (search !== this.search) return;
-    for (const path of this.cache.keys()) {
-      if (paths.includes(path)) continue;
-      this.cache.delete(path);
-      forget(path);
-    }
-    const last = paths.findIndex((path) => this.cache.get(path)?.next === 1);
-    if (last >= 0) this.pages = Math.max(1, last + 1);
-    const key = paths.join();
-    if (answers.some(Boolean) || key !== this.drawn) this.render(paths, search);
-    this.drawn = key;
-  }
-
-  /** Whether the page at `path` has changed; one that is no longer there is empty. */
-  async page(path) {
-    try {
-      const answer = await ask(path);
-      if (answer) this.cache.set(path, answer);
-      return answer !== null;
-    } catch (error) {
-      if (!String(error.message).endsWith(": 400")) throw error;
-      this.cache.set(path, { rows: [], next: 1 });
-      return true;
-    }
-  }
-
-  render(paths, search) {
-    const pages = paths.map((path) => this.cache.get(path)).filter(Boolean);
-    const rows = pages.flatMap((page) => page.rows);
-    const none = rows.length === 0;
-    if (!search) $(`count-${this.id}`).textContent = (pages[0]?.total ?? 0).toLocaleString("en");
-    $(`list-${this.id}`).replaceChildren(...(none && this.empty && !search ? [this.empty()] : rows.map(this.draw)));
-    const note = $(`note-${this.id}`);
-    note.hidden = !none || Boolean(this.empty);
-    note.textContent = search ? `Nothing matches “${search}”.` : "None.";
-    $(`more-${this.id}`).hidden = (pages.at(-1)?.next ?? 1) === 1;
-  }
-}
-
 const lists = [
-  new List("problems", "problems?", views.problem, views.noProblem),
-  new List("routes", "http/routers?sortBy=rule&own=false", views.route),
-  new List("services", "http/services?own=false", views.service),
-  new List("certificates", "certificates?sortBy=notAfter", views.certificate),
-];
+  {
+    id: "problems", path: "problems?", perPage: 500, draw: views.problem, gather: views.alike,
+    none: "None: everything is served as it is written.",
+  },
+  {
+    id: "routes", path: "http/routers?sortBy=severity&own=false", draw: views.route,
+    none: "None: every request is answered 404. Apply an Ingress, or look whether its class is one of ours.",
+  },
+  {
+    id: "services", path: "http/services?sortBy=severity&own=false", draw: views.service,
+    none: "None: no route leads to a Service.",
+  },
+  {
+    id: "certificates", path: "certificates?sortBy=notAfter", draw: views.certificate,
+    none: "None out of a Secret: over TLS everyone gets the self-signed certificate that was made at the start.",
+  },
+].map((list) => new List({ ...list, changed: () => refresh() }));
+
+let called = "adit";
 
 async function overview() {
   const [answer, points] = await Promise.all([ask("overview"), ask("entrypoints")]);
   if (points) {
-    $("list-entrypoints").replaceChildren(...points.rows.map(views.entryPoint));
-    $("count-entrypoints").textContent = points.rows.length;
+    // Those of clients first.
+    const own = (row) => Number(!row.http);
+    const rows = points.rows.sort((a, b) => own(a) - own(b));
+    $("list-entrypoints").replaceChildren(...rows.map(views.entryPoint));
+    $("count-entrypoints").textContent = rows.length;
   }
-  if (!answer) return;
-  const { http, certificates, problems } = answer.rows;
-  color("problems", problems);
-  color("routes", http.routers);
-  color("services", http.services);
-  color("certificates", certificates);
+  return answer?.rows;
 }
 
-function color(id, { warnings, errors }) {
-  $(`count-${id}`).className = errors ? "bad" : warnings ? "warn" : "";
+/** How many there are, and how many of them are in trouble. */
+function count(id, { warnings, errors }, words) {
+  const { total } = lists.find((list) => list.id === id);
+  const number = (value) => value.toLocaleString("en");
+  const badge = (kind, value, word) => {
+    const element = views.el("i", kind, number(value));
+    element.title = `${number(value)} ${word}`;
+    element.setAttribute("aria-label", element.title);
+    return value ? element : null;
+  };
+  const parts = [badge("bad", errors, words[0]), badge("warn", warnings, words[1])].filter(Boolean);
+  $(`count-${id}`).replaceChildren(...(id === "problems" && parts.length ? parts : [number(total), ...parts]));
+}
+
+function counts({ http, certificates, problems }) {
+  count("problems", problems, ["errors: some traffic is refused", "warnings"]);
+  count("routes", http.routers, ["refused with 503", "without endpoints"]);
+  count("services", http.services, ["in error", "without endpoints"]);
+  count("certificates", certificates, ["expired", "expire within 30 days"]);
+  document.title = problems.errors ? `(${problems.errors}) ${called}` : called;
 }
 
 function state(kind, text) {
@@ -110,12 +80,15 @@ async function refresh() {
   }
   running = true;
   try {
-    const [ready] = await Promise.all([readiness(), overview(), ...lists.map((list) => list.update())]);
+    const [ready, seen] = await Promise.all([readiness(), overview(), ...lists.map((list) => list.update())]);
+    if (seen) counts(seen);
     state(ready.ready ? "good" : "warn", ready.ready ? "ready" : `not ready: ${ready.reasons.join(", ")}`);
     lastSeen = new Date();
-  } catch (error) {
-    console.error(error);
+    document.body.className = "";
+  } catch {
+    // Said on the page; what is below is as it was then.
     state("bad", lastSeen ? `no answer since ${lastSeen.toLocaleTimeString()}` : "no answer");
+    document.body.classList.toggle("stale", lastSeen !== null);
   } finally {
     running = false;
   }
@@ -131,7 +104,8 @@ async function name() {
   $("version").textContent = Version;
   if (dashboardName) {
     $("title").textContent = dashboardName;
-    document.title = `${dashboardName} – adit`;
+    called = `${dashboardName} – adit`;
+    document.title = called;
   }
 }
 
@@ -144,6 +118,6 @@ document.addEventListener("keydown", (event) => {
 });
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 
-name().catch(console.error);
-refresh();
+// A name is worth no error: without it the page is as good.
+name().catch(() => {}).finally(refresh);
 setInterval(() => document.hidden || refresh(), PERIOD);

@@ -10,16 +10,56 @@ export function el(tag, name, ...children) {
 
 const bare = (name) => (name ?? "").replace(/@[^@]*$/, "");
 
-export function problem(row) {
-  const { kind, namespace, name } = row.object;
-  const object = [kind, [namespace, name].filter(Boolean).join("/")].filter(Boolean).join(" ");
-  const where = el("div", "where", object, row.field ? el("code", "", ` ${row.field}`) : null);
-  const label = el("span", `tag ${row.severity === "error" ? "bad" : "warn"}`, row.severity);
-  return el("li", row.severity, el("div", "what", label, ` ${row.reason}`), where, el("div", "", row.action));
+/** A table cell that says in a narrow window what its column would say. */
+function cell(name, label, ...children) {
+  const element = el("td", name, ...children);
+  if (label) element.dataset.label = label;
+  return element;
 }
 
-export function noProblem() {
-  return el("li", "fine", "Everything is served as it is written.");
+/** What was opened stays open when it is drawn anew. */
+const open = new Set();
+
+function details(key, summary, content) {
+  const element = el("details", "", el("summary", "", summary), content);
+  element.open = open.has(key);
+  element.addEventListener("toggle", () => (element.open ? open.add(key) : open.delete(key)));
+  return element;
+}
+
+/** So many, and the rest behind a click. */
+function some(key, elements, most) {
+  if (elements.length <= most + 1) return elements;
+  const rest = elements.slice(most);
+  return [...elements.slice(0, most), details(key, `and ${rest.length.toLocaleString("en")} more`, el("div", "rest", ...rest))];
+}
+
+/** Problems that say the same of several objects are one: thirty equal mistakes must not hide the thirty-first. */
+export function alike(rows) {
+  const groups = new Map();
+  for (const { severity, code, object, field, reason, action } of rows) {
+    const key = [severity, code, object.kind, reason, action].join("\n");
+    const group = groups.get(key) ?? { key, severity, reason, action, places: [] };
+    group.places.push({ ...object, field });
+    groups.set(key, group);
+  }
+  return [...groups.values()];
+}
+
+export function problem({ key, severity, reason, action, places }) {
+  const label = el("span", `tag ${severity === "error" ? "bad" : "warn"}`, severity);
+  const times = places.length > 1 ? el("span", "tag", `${places.length.toLocaleString("en")} objects`) : null;
+  const object = ({ kind, namespace, name }) => [kind, [namespace, name].filter(Boolean).join("/")].filter(Boolean).join(" ");
+  const what = el("div", "what", label, times, el("span", "", reason));
+  const [{ field }] = places;
+  // Mostly it is the same field of each.
+  const same = places.every((place) => place.field === field);
+  const where = places.map((place) => {
+    const code = !same && place.field ? el("code", "", place.field) : null;
+    return el("div", "where", el("span", "", object(place)), code);
+  });
+  const list = el("div", same ? "tags" : "", ...some(`problem ${key}`, where, same ? 9 : 3));
+  return el("li", severity, what, el("div", "", action), same && field ? el("div", "where", el("code", "", field)) : null, list);
 }
 
 export function entryPoint(row) {
@@ -32,41 +72,43 @@ export function entryPoint(row) {
 export function route(row) {
   const ingress = row.observability?.metadata?.ingress;
   const points = (row.entryPoints ?? []).map((name) => el("span", "tag", name));
-  const tls = row.tls ? el("span", "tag good", "TLS") : null;
+  const tls = row.tls ? el("span", "tag tls", "TLS") : null;
   const from = ingress ? `${ingress.namespace}/${ingress.ingressName}` : "configuration";
   const state = row.status === "enabled" ? el("span", "tag good", "serving") : el("span", "tag bad", "503");
   const redirects = (row.middlewares ?? []).some((name) => name.startsWith("redirect-"));
   const service = redirects ? el("span", "quiet", "redirect") : el("code", "", row.service);
   return el(
     "tr", "",
-    el("td", "name", el("code", "", row.rule), row.error ? el("div", "sub", row.error.join("; ")) : null),
-    el("td", "", el("div", "tags", ...points, tls)),
-    el("td", "", service),
-    el("td", "", el("span", "sub", from)),
-    el("td", "", state),
+    cell("name", "", el("code", "", row.rule), row.error ? el("div", "why", row.error.join("; ")) : null),
+    cell("", "", el("div", "tags", ...points, tls)),
+    cell("", "", service),
+    cell("sub", "", from),
+    cell("", "", state),
   );
 }
+
+const BALANCE = { wrr: "round robin" };
 
 export function service(row) {
   const endpoints = row.endpoints ?? [];
   const sum = (of) => endpoints.reduce((total, endpoint) => total + of(endpoint), 0);
-  const timed = endpoints.filter((endpoint) => endpoint.latencyMs !== null);
-  const latency = timed.length ? `${(timed.reduce((t, e) => t + e.latencyMs, 0) / timed.length).toPrecision(2)} ms` : "–";
-  const number = (label, text) => {
-    const cell = el("td", "number", text);
-    cell.dataset.label = label;
-    return cell;
-  };
-  const strategy = [row.loadBalancer.strategy, row.loadBalancer.sticky ? "sticky" : null];
-  const title = el("td", "name", el("code", "", bare(row.name)), el("div", "sub", strategy.filter(Boolean).join(", ")));
+  // The latency of one that failed is a penalty, not a measurement.
+  const timed = endpoints.filter((endpoint) => endpoint.latencyMs !== null && endpoint.state !== "ejected");
+  const latency = timed.length ? milliseconds(timed.reduce((t, e) => t + e.latencyMs, 0) / timed.length) : "–";
+  const how = [BALANCE[row.loadBalancer.strategy], row.loadBalancer.sticky ? "sticky cookie" : null].filter(Boolean);
   return el(
-    "tr", "", title, el("td", "", endpointList(row.name, endpoints)),
-    number("in flight", String(sum((e) => e.inFlight))), number("latency", latency), number("requests", sum((e) => e.requests).toLocaleString("en")),
+    "tr", "",
+    cell("name", "", el("code", "", bare(row.name)), how.length ? el("div", "sub", how.join(", ")) : null),
+    cell("", "", endpointList(row.name, endpoints)),
+    cell("number", "in flight", sum((e) => e.inFlight).toLocaleString("en")),
+    cell("number", "latency", latency),
+    cell("number", "requests", sum((e) => e.requests).toLocaleString("en")),
   );
 }
 
-/** Lists that were opened stay open when the table is drawn anew. */
-const open = new Set();
+function milliseconds(value) {
+  return `${value < 10 ? value.toFixed(1) : Math.round(value).toLocaleString("en")} ms`;
+}
 
 function endpointList(key, endpoints) {
   if (!endpoints.length) return el("span", "tag bad", "no endpoints");
@@ -74,30 +116,40 @@ function endpointList(key, endpoints) {
   if (endpoints.length <= 6) return chips();
   const count = (state) => endpoints.filter((e) => e.state === state).length;
   const words = ["ready", "draining", "ejected"].filter(count).map((state) => `${count(state)} ${state}`);
-  const details = el("details", "", el("summary", "", words.join(", ")), chips());
-  details.open = open.has(key);
-  details.addEventListener("toggle", () => (details.open ? open.add(key) : open.delete(key)));
-  return details;
+  return details(`service ${key}`, words.join(", "), chips());
 }
 
 function endpoint(row) {
   const chip = el("span", `tag endpoint ${row.state}`, row.url.replace(/^http:\/\//, ""));
-  const latency = row.latencyMs === null ? "no answer yet" : `${row.latencyMs} ms`;
+  const latency = row.state === "ejected" ? "failed" : row.latencyMs === null ? "no answer yet" : milliseconds(row.latencyMs);
   chip.title = `${row.state}, ${row.inFlight} in flight, ${latency}, ${row.requests} requests`;
-  if (row.state !== "ready") chip.append(el("span", "quiet", row.state));
+  if (row.state !== "ready") chip.append(el("span", "", row.state));
   return chip;
 }
 
+const RELATIVE = new Intl.RelativeTimeFormat("en");
+
+/** “in 4 days”, “7 hours ago”: days are too coarse on the last of them. */
+function fromNow(date) {
+  const hours = (date - Date.now()) / 3600000;
+  if (Math.abs(hours) >= 48) return RELATIVE.format(Math.trunc(hours / 24), "day");
+  if (Math.abs(hours) >= 1) return RELATIVE.format(Math.trunc(hours), "hour");
+  return RELATIVE.format(Math.trunc(hours * 60), "minute");
+}
+
 export function certificate(row) {
-  const days = Math.floor((new Date(row.notAfter) - Date.now()) / 86400000);
-  const left = days < 0 ? `expired ${-days} days ago` : `in ${days} days`;
+  const when = fromNow(new Date(row.notAfter));
   const kind = { enabled: "good", warning: "warn" }[row.status] ?? "bad";
-  const names = row.sans.length ? row.sans : [row.commonName];
+  const names = (row.sans.length ? row.sans : [row.commonName]).map((name) => el("code", "line", name));
+  const issuer = [row.issuerCN, row.issuerOrg].filter(Boolean).join(", ") || "–";
+  const key = [row.keyType, row.keySize || null].filter(Boolean).join(" ");
+  const serial = el("td", "sub", key);
+  serial.title = `serial ${row.serialNumber}\nSHA-256 ${row.certFingerprint}`;
   return el(
     "tr", "",
-    el("td", "name", el("code", "", names.join(", "))),
-    el("td", "", [row.issuerCN, row.issuerOrg].filter(Boolean).join(", ")),
-    el("td", "", el("span", "sub", [row.keyType, row.keySize || null].filter(Boolean).join(" "))),
-    el("td", "", el("span", `tag ${kind}`, left), el("div", "sub", row.notAfter.slice(0, 10))),
+    cell("name", "", ...some(`certificate ${row.name}`, names, 3)),
+    cell("", "issuer", issuer),
+    serial,
+    cell("", "", el("span", `tag ${kind}`, row.status === "expired" ? `expired ${when}` : when), el("div", "sub", row.notAfter.slice(0, 10))),
   );
 }

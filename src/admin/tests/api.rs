@@ -207,6 +207,16 @@ fn lists_are_searched_sorted_and_cut_into_pages() {
     assert_eq!(names("/api/http/routers?search=%2Fadmin"), ["default-weather-weather-lvh-me-admin@kubernetes"]);
     let by_priority = names("/api/http/routers?sortBy=priority&direction=desc");
     assert!(by_priority[0].ends_with("@internal") && by_priority[7] == "default-weather-weather-lvh-me@kubernetes");
+    // The dashboard's order: what is wrong comes first.
+    let worst: Vec<_> = names("/api/http/routers?sortBy=severity&own=false");
+    assert_eq!(
+        worst[..2].iter().map(|name| name.rsplit('-').next()).collect::<Vec<_>>(),
+        [Some("admin@kubernetes"), Some("empty@kubernetes"),]
+    );
+    assert_eq!(
+        names("/api/http/services?sortBy=severity")[..2],
+        ["default-empty-8080@kubernetes", "default-weather-8080@kubernetes",]
+    );
     assert_eq!(names("/api/http/routers?serviceName=default-weather-8080@kubernetes").len(), 1);
     assert_eq!(names("/api/http/routers?middlewareName=dashboard_redirect@internal"), ["dashboard@internal"]);
 
