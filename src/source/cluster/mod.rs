@@ -7,6 +7,7 @@ mod connect;
 mod kind;
 mod outage;
 mod relist;
+mod report;
 mod supervisor;
 mod unserved;
 mod watch;
@@ -24,8 +25,9 @@ use tokio::time::{Instant, interval};
 
 pub use self::connect::connect;
 use self::kind::{Kind, Watched};
-use self::supervisor::{Message, Supervisor};
-use self::watch::{Scope, Watch};
+use self::report::{Message, Scope};
+use self::supervisor::Supervisor;
+use self::watch::Watch;
 use super::{Error, Event};
 use crate::objects::{Access, Change, ObjectKey};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::watch::Scope;
+use super::report::Scope;
 
 /// A watch that has not failed again for this long is taken to be well: it may have nothing to say for minutes, while
 /// one in trouble tries again, and fails, within seven seconds.

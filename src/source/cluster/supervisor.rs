@@ -8,22 +8,9 @@ use tracing::{error, info, warn};
 
 use super::kind::Kind;
 use super::outage::Outage;
-use super::watch::Scope;
+use super::report::{Message, Scope};
 use crate::objects::{Access, Change};
 use crate::source::Event;
-
-/// What a watch reports.
-#[derive(Debug)]
-pub(super) enum Message {
-    /// Objects changed; `listed`: a complete list is in.
-    Changes { scope: Scope, changes: Vec<Change>, listed: bool },
-    /// The role forbids it.
-    Refused { scope: Scope, reason: String },
-    /// It failed otherwise and will be tried again.
-    Failed { scope: Scope, reason: String },
-    /// So many objects of this kind exist that nothing serves.
-    Unserved(&'static str, usize),
-}
 
 /// The state of all watches of a cluster.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tracing::debug;
 
-use super::supervisor::Message;
+use super::report::Message;
 
 const EVERY: Duration = Duration::from_secs(60);
 const KIND: &str = "IngressRoute";

@@ -1,8 +1,6 @@
 //! One watch: a kind in one namespace or all, followed for ever and reported to the supervisor.
 
-use std::fmt;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -15,7 +13,7 @@ use tracing::{debug, warn};
 
 use super::kind::{Kind, Watched};
 use super::relist::{Difference, Known};
-use super::supervisor::Message;
+use super::report::{Message, Scope};
 use crate::objects::{Change, ObjectKey};
 use crate::source::backoff::Backoff;
 
@@ -33,33 +31,6 @@ const REFUSED: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_sec
 const FAILED: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(1500));
 /// The longest that an API server can make us wait by its `retryAfterSeconds`.
 const LONGEST_WISH: Duration = Duration::from_secs(10);
-
-/// Names a watch.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Scope {
-    pub(super) kind: Kind,
-    /// `None`: the whole cluster.
-    pub(super) namespace: Option<Arc<str>>,
-    /// One object alone, of a namespace that is not watched otherwise.
-    pub(super) name: Option<Arc<str>>,
-}
-
-impl Scope {
-    /// Whether the start waits for its list, whatever happens.
-    pub(super) fn is_required(&self) -> bool {
-        self.kind.is_required() && self.name.is_none()
-    }
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.namespace, &self.name) {
-            (Some(namespace), Some(name)) => write!(f, "{} {namespace}/{name}", self.kind),
-            (Some(namespace), None) => write!(f, "{} in namespace {namespace}", self.kind),
-            _ => write!(f, "{}", self.kind),
-        }
-    }
-}
 
 /// A watch that can be run.
 pub(super) struct Watch<K: Watched> {
