@@ -166,10 +166,21 @@ pub(crate) enum Body {
     Relay(Box<Relay>),
 }
 
+/// Why an answer ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RelayError {
+    #[error("the endpoint broke off its answer")]
+    Endpoint(#[source] hyper::Error),
+    #[error("the answer took longer than writeTimeout")]
+    Overdue,
+}
+
 /// An answer's body, with all that must live until its end.
 #[derive(Debug)]
 pub(crate) struct Relay {
     incoming: Incoming,
+    /// When all of it must have been passed on, if ever.
+    deadline: Option<Pin<Box<Sleep>>>,
     /// `None` once the end was seen.
     open: Option<(Box<Exchange>, Held)>,
 }
@@ -187,8 +198,9 @@ impl Body {
             held.release(now);
             return Self::empty();
         }
+        let deadline = exchange.deadline().map(|at| Box::pin(tokio::time::sleep_until(at)));
         exchange.streaming();
-        Self::Relay(Box::new(Relay { incoming, open: Some((exchange, held)) }))
+        Self::Relay(Box::new(Relay { incoming, deadline, open: Some((exchange, held)) }))
     }
 }
 
@@ -205,6 +217,19 @@ impl From<Bytes> for Body {
 }
 
 impl Relay {
+    /// Also looked at while frames keep coming: a slow answer that never pauses is no less late.
+    fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
+        self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
+    }
+
+    fn cut(&mut self, error: RelayError) -> Poll<Option<Result<Frame<Bytes>, RelayError>>> {
+        if let Some((exchange, _)) = &mut self.open {
+            exchange.cut_short(&error);
+        }
+        self.open = None;
+        Poll::Ready(Some(Err(error)))
+    }
+
     fn end(&mut self) {
         if let Some((mut exchange, held)) = self.open.take() {
             let now = std::time::Instant::now();
@@ -216,13 +241,16 @@ impl Relay {
 
 impl HttpBody for Body {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = RelayError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RelayError>>> {
         let relay = match &mut *self {
             Self::Text(text) => return Poll::Ready(text.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Relay(relay) => relay,
         };
+        if relay.is_overdue(cx) {
+            return relay.cut(RelayError::Overdue);
+        }
         match Pin::new(&mut relay.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 if let (Some(data), Some((exchange, _))) = (frame.data_ref(), &mut relay.open) {
@@ -236,13 +264,7 @@ impl HttpBody for Body {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(error))) => {
-                if let Some((exchange, _)) = &mut relay.open {
-                    exchange.cut_short(&error);
-                }
-                relay.open = None;
-                Poll::Ready(Some(Err(error)))
-            }
+            Poll::Ready(Some(Err(error))) => relay.cut(RelayError::Endpoint(error)),
             Poll::Ready(None) => {
                 relay.end();
                 Poll::Ready(None)

@@ -10,7 +10,7 @@ use http::{StatusCode, Version};
 
 use super::Error;
 use super::balance::Lease;
-use super::body::UploadState;
+use super::body::{RelayError, UploadState};
 use super::connection::Connection;
 use super::headers::Marks;
 use super::router::CompiledRoute;
@@ -134,6 +134,12 @@ impl Exchange {
         self.complete(Instant::now());
     }
 
+    /// When the whole answer must have been passed on, if the entry point bounds it.
+    pub(crate) fn deadline(&self) -> Option<tokio::time::Instant> {
+        let write = self.connection.listener.timeouts.write;
+        (!write.is_zero()).then(|| tokio::time::Instant::from_std(self.started) + write)
+    }
+
     /// The answer's body is under way.
     pub(crate) fn streaming(&mut self) {
         self.stage = Stage::Streaming;
@@ -157,12 +163,13 @@ impl Exchange {
         }
     }
 
-    /// The endpoint broke off its answer.
-    pub(crate) fn cut_short(&mut self, error: &hyper::Error) {
-        tracing::debug!(%error, "an endpoint broke off its answer");
+    /// The answer ends before its body does.
+    pub(crate) fn cut_short(&mut self, error: &RelayError) {
+        tracing::debug!(%error, "an answer was cut short");
         self.reason = Some(Refusal::ResponseTruncated);
         let now = Instant::now();
-        if let Some(lease) = &self.lease {
+        // An answer that took too long may be the client's doing.
+        if let (Some(lease), RelayError::Endpoint(_)) = (&self.lease, error) {
             lease.failed(now);
         }
         self.complete(now);

@@ -104,7 +104,8 @@ pub struct ProxyProtocol {
     pub trusted: TrustedPeers,
 }
 
-/// `transport.respondingTimeouts`, with the waits that Traefik has no name for. Zero means no limit.
+/// `transport.respondingTimeouts`, with the waits that Traefik has no name for: none of these is longer than the whole
+/// that it is a part of. Zero means no limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RespondingTimeouts {
     /// The whole of a request, head and body. Traefik's default of 60 s cuts long uploads; ours is none, since `head`

@@ -149,6 +149,15 @@ fn timeouts(scope: Scope<'_>) -> Result<RespondingTimeouts, Error> {
     scope.duration("transport.respondingTimeouts.readTimeout", &mut timeouts.read)?;
     scope.duration("transport.respondingTimeouts.writeTimeout", &mut timeouts.write)?;
     scope.duration("transport.respondingTimeouts.idleTimeout", &mut timeouts.idle)?;
+    // What bounds the whole bounds its parts.
+    let (read, write) = (timeouts.read, timeouts.write);
+    if !read.is_zero() {
+        timeouts.head = timeouts.head.min(read);
+        timeouts.body_idle = timeouts.body_idle.min(read);
+    }
+    if !write.is_zero() {
+        timeouts.write_stall = timeouts.write_stall.min(write);
+    }
     Ok(timeouts)
 }
 

@@ -180,6 +180,25 @@ fn every_setting_of_an_entry_point_is_its_own() {
 }
 
 #[test]
+fn what_bounds_the_whole_of_a_request_or_answer_bounds_its_parts() {
+    let config = config(&[
+        "--entryPoints.a.address=:1",
+        "--entryPoints.a.transport.respondingTimeouts.readTimeout=3s",
+        "--entryPoints.a.transport.respondingTimeouts.writeTimeout=4s",
+        "--entryPoints.b.address=:2",
+        "--entryPoints.b.transport.respondingTimeouts.readTimeout=1h",
+        "--entryPoints.b.transport.respondingTimeouts.writeTimeout=1h",
+    ]);
+    let [a, b] = &config.listeners[..] else { panic!("{:?}", config.listeners) };
+    let parts = |listener: &Listener| {
+        let timeouts = &listener.timeouts;
+        [timeouts.head, timeouts.body_idle, timeouts.write_stall].map(|limit| limit.as_secs())
+    };
+    assert_eq!(parts(a), [3, 3, 4]);
+    assert_eq!(parts(b), [10, 60, 60], "a long whole does not loosen what stalls");
+}
+
+#[test]
 fn a_network_that_is_none_is_refused() {
     assert_eq!(
         error(&["--entryPoints.a.address=:1", "--entryPoints.a.proxyProtocol.trustedIPs=10.0.0.0/33"]),
