@@ -137,3 +137,24 @@ async fn a_bad_flag_ends_the_start_with_the_nearest_known_one() {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && text.to_lowercase().contains("entrypoints.web.address"), "{text}");
 }
+
+#[tokio::test]
+async fn a_second_sigterm_ends_it_at_once() {
+    let (backend, _release) = held().await;
+    let flags = [
+        "--entryPoints.web.transport.lifeCycle.requestAcceptGraceTimeout=0",
+        "--entryPoints.web.transport.lifeCycle.graceTimeOut=600",
+    ];
+    let mut gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &flags).await;
+    let mut client = Raw::connect(gateway.web()).await;
+    client.send("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n").await;
+    eventually("the request is with the backend", async || {
+        backend.connections.load(std::sync::atomic::Ordering::Relaxed) == 1
+    })
+    .await;
+    gateway.signal("TERM");
+    eventually("it drains", async || TcpStream::connect(gateway.web()).await.is_err()).await;
+    gateway.signal("TERM");
+    assert_eq!(gateway.exit_code().await, Some(0));
+    assert!(client.answer().await.is_none(), "the request in flight was cut");
+}

@@ -1,7 +1,9 @@
 //! Header fields on their way through.
 
+use std::net::IpAddr;
+
 use crate::support::backend::Backend;
-use crate::support::client::Raw;
+use crate::support::client::{Raw, get};
 use crate::support::gateway::{Gateway, ingress, route, service};
 
 #[tokio::test]
@@ -50,17 +52,87 @@ async fn a_trusted_peers_forwarding_headers_grow() {
     assert_eq!(seen.header("x-forwarded-proto"), Some("https"));
 }
 
+/// A header of the PROXY protocol's version 2, for a client at this address.
+fn version_2(client: IpAddr) -> Vec<u8> {
+    let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21".to_vec();
+    match client {
+        IpAddr::V4(ip) => {
+            header.extend([0x11, 0, 12]);
+            header.extend([ip.octets(), [192, 0, 2, 1]].concat());
+        }
+        IpAddr::V6(ip) => {
+            header.extend([0x21, 0, 36]);
+            header.extend([ip.octets(), [0; 16]].concat());
+        }
+    }
+    header.extend([0x13, 0x88, 0, 80]);
+    header
+}
+
 #[tokio::test]
 async fn the_proxy_protocol_of_a_trusted_peer_names_the_client() {
     let backend = Backend::named("app").await;
     let flags = ["--entryPoints.web.proxyProtocol.trustedIPs=127.0.0.1"];
     let gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &flags).await;
-    for head in ["PROXY TCP4 192.0.2.44 192.0.2.1 5000 80\r\n", ""] {
+    let address = |text: &str| text.parse().expect("an address");
+    for (what, header, expected) in [
+        ("none", Vec::new(), "127.0.0.1"),
+        ("1", b"PROXY TCP4 192.0.2.44 192.0.2.1 5000 80\r\n".to_vec(), "192.0.2.44"),
+        ("1, IPv6", b"PROXY TCP6 2001:db8::7 2001:db8::1 5000 80\r\n".to_vec(), "2001:db8::7"),
+        ("1, mapped", b"PROXY TCP6 ::ffff:192.0.2.45 ::1 5000 80\r\n".to_vec(), "192.0.2.45"),
+        ("1, unknown", b"PROXY UNKNOWN\r\n".to_vec(), "127.0.0.1"),
+        ("2", version_2(address("192.0.2.46")), "192.0.2.46"),
+        ("2, IPv6", version_2(address("2001:db8::8")), "2001:db8::8"),
+        ("2, mapped", version_2(address("::ffff:192.0.2.47")), "192.0.2.47"),
+        ("2, its own", b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0".to_vec(), "127.0.0.1"),
+    ] {
         let mut client = Raw::connect(gateway.web()).await;
-        client.send(format!("{head}GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")).await;
+        client.send([&header, &b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"[..]].concat()).await;
+        assert_eq!(client.answer().await.expect("an answer").status, 200, "version {what}");
+        let seen = backend.last();
+        assert_eq!(seen.headers("x-forwarded-for"), [expected], "version {what}");
+        assert_eq!(seen.headers("x-real-ip"), [expected], "version {what}");
+    }
+    let count = backend.requests().len();
+    for header in [&b"PROXY TCP4 1 2 3\r\n"[..], b"\r\n\r\n\0\r\nQUIT\n\x31\x11\0\0"] {
+        let mut client = Raw::connect(gateway.web()).await;
+        client.send([header, b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"].concat()).await;
+        assert!(client.answer().await.is_none(), "a header that is broken names nobody");
+    }
+    assert_eq!(backend.requests().len(), count);
+}
+
+#[tokio::test]
+async fn whom_the_proxy_protocol_names_is_who_is_trusted() {
+    let backend = Backend::named("app").await;
+    let flags = [
+        "--entryPoints.web.proxyProtocol.trustedIPs=127.0.0.1",
+        "--entryPoints.web.forwardedHeaders.trustedIPs=192.0.2.0/24",
+    ];
+    let gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &flags).await;
+    for (client, expected) in [("::ffff:192.0.2.47", "198.51.100.7, 192.0.2.47"), ("203.0.113.1", "203.0.113.1")] {
+        let header = version_2(client.parse().expect("an address"));
+        let request = b"GET / HTTP/1.1\r\nHost: a.example\r\nX-Forwarded-For: 198.51.100.7\r\n\r\n";
+        let mut client = Raw::connect(gateway.web()).await;
+        client.send([&header, &request[..]].concat()).await;
         assert_eq!(client.answer().await.expect("an answer").status, 200);
-        let expected = if head.is_empty() { "127.0.0.1" } else { "192.0.2.44" };
-        assert_eq!(backend.last().header("x-forwarded-for"), Some(expected));
+        assert_eq!(backend.last().headers("x-forwarded-for"), [expected]);
+    }
+}
+
+#[tokio::test]
+async fn an_address_without_a_host_takes_both_families_and_unmaps_the_old_one() {
+    let backend = Backend::named("app").await;
+    let flags = ["--entryPoints.web.address=:0"];
+    let gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &flags).await;
+    let mut families = vec!["127.0.0.1"];
+    if std::net::TcpListener::bind("[::1]:0").is_ok() {
+        families.push("::1");
+    }
+    for family in families {
+        let address = (family.parse::<IpAddr>().expect("an address"), gateway.web().port()).into();
+        assert_eq!(get(address, "a.example", "/").await.expect("an answer").status, 200);
+        assert_eq!(backend.last().headers("x-forwarded-for"), [family]);
     }
 }
 

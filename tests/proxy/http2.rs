@@ -176,3 +176,17 @@ async fn an_upload_over_http_2_arrives_whole() {
     assert_eq!(client.send_request(request).await.expect("an answer").status(), 200);
     assert_eq!(backend.last().body.len(), body.len());
 }
+
+#[tokio::test]
+async fn an_expectation_over_http_2_is_met_and_not_passed_on() {
+    let backend = Backend::named("app").await;
+    let gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &[]).await;
+    let mut client: Client<Full<Bytes>> = client(TcpStream::connect(gateway.web()).await.expect("connect")).await;
+    let request = Request::post("http://a.example/")
+        .header("expect", "100-continue")
+        .body(Full::new(Bytes::from("hello")))
+        .expect("a request");
+    assert_eq!(client.send_request(request).await.expect("an answer").status(), 200);
+    let seen = backend.last();
+    assert_eq!((seen.body.as_slice(), seen.header("expect")), (&b"hello"[..], None));
+}

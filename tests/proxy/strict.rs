@@ -163,3 +163,14 @@ async fn a_head_that_is_too_large_is_431() {
     assert_eq!(client.answer().await.expect("an answer").status, 431);
     assert!(backend.requests().is_empty());
 }
+
+#[tokio::test]
+async fn a_target_that_is_too_long_is_414() {
+    let backend = Backend::named("app").await;
+    let flags = ["--entryPoints.web.http.maxHeaderBytes=200000"];
+    let gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &flags).await;
+    let mut client = Raw::connect(gateway.web()).await;
+    client.send(format!("GET /{} HTTP/1.1\r\nHost: a.example\r\n\r\n", "x".repeat(70_000))).await;
+    assert_eq!(client.answer().await.expect("an answer").status, 414);
+    assert!(backend.requests().is_empty());
+}

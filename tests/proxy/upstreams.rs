@@ -189,3 +189,41 @@ async fn a_sticky_cookie_leads_back_to_its_endpoint() {
         assert_eq!((answer.text(), answer.header("set-cookie")), (first.text(), None));
     }
 }
+
+#[tokio::test]
+async fn what_went_wrong_with_a_backend_is_told_apart_in_log_and_metrics() {
+    let silent = Backend::on_connection(|mut stream| async move {
+        let mut buffer = Vec::new();
+        let _ = read_request(&mut stream, &mut buffer).await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let hanging_up = Backend::answering(|_| Vec::new()).await;
+    let babbling = Backend::answering(|_| b"hello\r\n\r\n".to_vec()).await;
+    let cases = [
+        ("refusing", &[closed_port()][..], 502, "connect_failed"),
+        ("hanging-up", &[hanging_up.port()], 502, "upstream_reset"),
+        ("babbling", &[babbling.port()], 502, "upstream_protocol"),
+        ("empty", &[], 503, "no_endpoints"),
+        ("silent", &[silent.port()], 504, "response_timeout"),
+    ];
+    let manifests: Vec<String> =
+        cases.iter().map(|(name, ports, ..)| route(name, &format!("{name}.example"), "/", ports)).collect();
+    let flags =
+        ["--accesslog", "--accesslog.format=json", "--serversTransport.forwardingTimeouts.responseHeaderTimeout=200ms"];
+    let gateway = Gateway::start(&manifests.concat(), &flags).await;
+    for (name, _, status, reason) in cases {
+        let answer = get(gateway.web(), &format!("{name}.example"), "/").await.expect("an answer");
+        assert_eq!(answer.status, status, "{name}");
+        let metrics = gateway.admin_text("/metrics").await;
+        assert!(metrics.contains(&format!("adit_refusals_total{{reason=\"{reason}\"}} 1")), "{name}: {metrics}");
+        crate::support::eventually("it is logged with its reason", async || {
+            gateway.log().lines().any(|line| {
+                line.contains(&format!("\"RequestHost\":\"{name}.example\""))
+                    && line.contains(&format!("\"DownstreamStatus\":{status}"))
+                    && line.contains(&format!("\"RefusalReason\":\"{reason}\""))
+            })
+        })
+        .await;
+    }
+}

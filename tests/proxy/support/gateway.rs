@@ -114,6 +114,14 @@ impl Gateway {
         self.log.lock().expect("the log").clone()
     }
 
+    /// The most memory that it has ever held, bytes.
+    pub(crate) fn peak_memory(&self) -> usize {
+        let pid = self.child.id().expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
+        line.trim().trim_end_matches("kB").trim().parse::<usize>().expect("kilobytes") << 10
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().expect("it runs").to_string();
         let status = std::process::Command::new("kill").args(["-s", name, &pid]).status().expect("kill runs");
