@@ -136,3 +136,19 @@ pub struct Report {
     /// What their status is to say; `None` when no status is to be written.
     pub addresses: Option<Vec<StatusAddress>>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_named_by_as_much_as_it_has() {
+        let object = |namespace: &str, name: &str| {
+            ObjectRef { kind: "Node", namespace: namespace.into(), name: name.into() }.to_string()
+        };
+        assert_eq!(
+            [object("a", "b"), object("", "b"), object("", "")],
+            ["Node a/b".to_owned(), "Node b".into(), "Node".into()]
+        );
+    }
+}
