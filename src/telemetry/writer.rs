@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 /// How long a shutdown waits for the last lines: a reader that has stopped must not hold up the end.
 pub const FLUSH_TIME: Duration = Duration::from_secs(1);
 
-/// The most lines that wait.
-const QUEUE_LINES: usize = 16 * 1024;
-/// The most bytes that wait: paths and headers may be long, and a stuck disk must not become a full memory.
-const QUEUE_BYTES: usize = 16 * 1024 * 1024;
+/// The most lines that wait, unless more are asked for.
+pub(super) const QUEUE_LINES: usize = 16 * 1024;
+/// The most bytes that wait, for each line that may: paths and headers may be long, and a stuck disk must not become a
+/// full memory.
+const LINE_BYTES: usize = 1024;
 /// How long lines gather before the next write. Waking the thread is a system call, which a worker then pays once per
 /// gathering instead of once per line.
 const GATHER: Duration = Duration::from_millis(5);
@@ -58,6 +59,7 @@ pub(super) struct Writer<L> {
 #[derive(Debug, Default)]
 struct Shared {
     waiting_bytes: AtomicUsize,
+    most_bytes: usize,
     reopen: AtomicBool,
     drops: Arc<AtomicU64>,
 }
@@ -68,10 +70,11 @@ impl<L: Line> Writer<L> {
         Self::with_capacity(name, target, QUEUE_LINES)
     }
 
+    /// The same, with room for this many lines.
     pub(super) fn with_capacity(name: &str, target: Target, lines: usize) -> io::Result<Self> {
         let sink = Sink::open(target)?;
         let (sender, receiver) = sync_channel(lines);
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared { most_bytes: lines.saturating_mul(LINE_BYTES), ..Shared::default() });
         let theirs = shared.clone();
         thread::Builder::new().name(name.to_owned()).spawn(move || run(&receiver, sink, &theirs))?;
         Ok(Self { sender, shared })
@@ -81,7 +84,7 @@ impl<L: Line> Writer<L> {
     pub(super) fn submit(&self, line: L) {
         let weight = line.weight();
         let before = self.shared.waiting_bytes.fetch_add(weight, Ordering::Relaxed);
-        let full = before.saturating_add(weight) > QUEUE_BYTES;
+        let full = before.saturating_add(weight) > self.shared.most_bytes;
         if full || self.sender.try_send(Message::Line(line)).is_err() {
             self.shared.waiting_bytes.fetch_sub(weight, Ordering::Relaxed);
             self.shared.drops.fetch_add(1, Ordering::Relaxed);
@@ -259,7 +262,7 @@ mod tests {
         for _ in 0..64 {
             writer.submit("x".repeat(1024 * 1024));
         }
-        assert!(writer.drops().load(Ordering::Relaxed) >= 64 - 2 * (QUEUE_BYTES as u64 >> 20) - 2);
+        assert!(writer.drops().load(Ordering::Relaxed) >= 64 - 2 * ((QUEUE_LINES * LINE_BYTES) as u64 >> 20) - 2);
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub(super) fn access(settings: &Settings) -> Result<Option<AccessLog>, Error> {
     let formats =
         [("common", AccessFormat::Common), ("genericCLF", AccessFormat::GenericClf), ("json", AccessFormat::Json)];
     scope.choice("format", &formats, &mut access.format)?;
+    scope.parsed("bufferingSize", lines, "a whole number up to 1048576", &mut access.buffered_lines)?;
     access.filters = filters(scope)?;
     modes(settings, scope, "fields", &mut access.fields)?;
     modes(settings, scope, "fields.headers", &mut access.headers)?;
@@ -46,6 +47,11 @@ pub(super) fn access(settings: &Settings) -> Result<Option<AccessLog>, Error> {
     let mut log = AccessLog { settings: access, add_internals: false };
     scope.boolean("addInternals", &mut log.add_internals)?;
     Ok(Some(log))
+}
+
+/// The queue's room is taken at the start, so there is a bound to it.
+fn lines(text: &str) -> Option<usize> {
+    text.trim().parse().ok().filter(|lines| *lines <= 1 << 20)
 }
 
 fn filters(scope: Scope<'_>) -> Result<Filters, Error> {

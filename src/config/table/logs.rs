@@ -26,8 +26,12 @@ pub(super) const FLAGS: &[Flag] = &[
     flag("accessLog", Group, "false", "Write a line for each request."),
     flag("accessLog.format", Choice(&["common", "genericCLF", "json"]), "common", "How lines are written."),
     flag("accessLog.filePath", Text, "", "The file to write to; without it standard output."),
-    flag("accessLog.bufferingSize", Integer, "0", "Lines that may wait to be written.")
-        .without_effect("requests never wait for the log, whatever the size"),
+    flag(
+        "accessLog.bufferingSize",
+        Integer,
+        "0",
+        "Lines that may wait to be written, if more than the 16384 that may anyway; requests never wait for them, and what does not fit is dropped and counted.",
+    ),
     flag("accessLog.addInternals", Bool, "false", "Log requests to adit's own pages too."),
     flag("accessLog.filters", Group, "", "Which requests are logged.")
         .without_effect("the keys below it have the effect"),

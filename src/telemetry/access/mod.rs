@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::writer::{FLUSH_TIME, Line, Target, Writer};
+use super::writer::{FLUSH_TIME, Line, QUEUE_LINES, Target, Writer};
 pub use record::{AccessRecord, Origin};
 pub use settings::{AccessFormat, AccessSettings, Filters, Mode, Modes};
 
@@ -48,9 +48,11 @@ impl AccessLog {
 
     /// Starts the log's writer on `target`, whatever the settings say.
     pub fn start_on(settings: AccessSettings, target: Target) -> io::Result<Self> {
+        // Never less: Traefik makes requests wait for a full buffer, and here its lines would be lost.
+        let lines = settings.buffered_lines.max(QUEUE_LINES);
         Ok(Self {
             settings: Arc::new(settings),
-            writer: Writer::spawn("access-log", target)?,
+            writer: Writer::with_capacity("access-log", target, lines)?,
             count: AtomicU64::new(0),
         })
     }

@@ -12,6 +12,8 @@ pub struct AccessSettings {
     pub format: AccessFormat,
     /// `filePath`; `None` is standard output.
     pub file: Option<PathBuf>,
+    /// `bufferingSize`: lines that may wait to be written, if that is more than wait anyway.
+    pub buffered_lines: usize,
     /// `filters`.
     pub filters: Filters,
     /// `fields`: all fields, unless named otherwise.

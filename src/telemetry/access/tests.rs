@@ -55,6 +55,23 @@ fn settings(format: AccessFormat) -> AccessSettings {
 }
 
 #[test]
+fn a_larger_buffer_holds_more_lines_while_nothing_is_written() {
+    const LINES: usize = 3 * QUEUE_LINES;
+    let dropped = |buffered_lines| {
+        // Nobody reads, so that the writer stands still after the first lines.
+        let (_reader, pipe) = std::io::pipe().expect("a pipe");
+        let settings = AccessSettings { buffered_lines, ..AccessSettings::traefik() };
+        let log = AccessLog::start_on(settings, Target::Open(File::from(OwnedFd::from(pipe)))).expect("a thread");
+        let record = record();
+        (0..LINES).for_each(|_| log.submit(record.clone()));
+        log.drops().load(Relaxed)
+    };
+    assert!(dropped(0) > 0);
+    assert_eq!(dropped(LINES), 0);
+    assert!(dropped(1) < LINES as u64 - 1000, "a small buffer of Traefik's loses no more than none");
+}
+
+#[test]
 fn the_common_format_is_traefiks_to_the_byte() {
     let text = logged(settings(AccessFormat::Common), [record(), record()]);
     let second = text.lines().nth(1).expect("two lines");
