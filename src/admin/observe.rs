@@ -1,4 +1,4 @@
-//! Requests to the admin port in metrics and access log, where `addInternals` asks for it.
+//! The admin port in metrics and access log: its connections always, its requests where `addInternals` asks for it.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,13 +10,15 @@ use http::request::Parts;
 use http::{Response, header};
 
 use crate::telemetry::access::{AccessLog, AccessRecord};
-use crate::telemetry::meters::{MethodLabel, ProtocolLabel, Sample, Series};
+use crate::telemetry::meters::{MethodLabel, OpenConnections, ProtocolLabel, Sample, Series};
 
 /// Records requests to one listener of the admin port.
 #[derive(Default)]
 pub struct Observer {
     /// The listener's name.
     pub entry_point: Arc<str>,
+    /// Where its connections are counted.
+    pub connections: Arc<OpenConnections>,
     /// Where requests are counted, and the index that nobody else records under (`metrics.addInternals`).
     pub series: Option<Mutex<(Arc<Series>, usize)>>,
     /// Where they are logged (`accessLog.addInternals`).

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use super::io::{Clock, Io};
 use super::{Admin, Observer, reply};
 use crate::config::Pages;
+use crate::telemetry::meters::OpenConnections;
 
 /// Connections at once; more wait in the listen queue until one of these is done or has timed out.
 const CONNECTIONS: usize = 256;
@@ -58,8 +59,9 @@ pub async fn serve(
         let ended = ended.clone();
         let port = Port { admin: admin.clone(), pages, observer: observer.clone(), peer };
         connections.spawn(async move {
+            let open = Open::new(&port.observer);
             connection(stream, port, ended).await;
-            drop(permit);
+            drop((open, permit));
         });
     }
     drop(listener);
@@ -81,6 +83,22 @@ async fn accept(
             tokio::time::sleep(ACCEPT_REST).await;
             None
         }
+    }
+}
+
+/// Counts a connection for as long as it is open, however it ends.
+struct Open(Arc<OpenConnections>);
+
+impl Open {
+    fn new(observer: &Observer) -> Self {
+        observer.connections.opened();
+        Self(observer.connections.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.closed();
     }
 }
 

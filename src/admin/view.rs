@@ -66,7 +66,7 @@ impl From<&Config> for Surface {
             metrics: config.metrics.prometheus.is_some(),
             access_log: config.access_log.is_some(),
             provider: match config.source {
-                Source::None | Source::IngressRoutes => None,
+                Source::None | Source::IngressRoutes(_) => None,
                 Source::Cluster(_) => Some("KubernetesIngress"),
                 Source::Directory(_) => Some("Directory"),
             },

@@ -28,6 +28,7 @@ pub(super) fn observer(
     let logs = config.access_log.as_ref().is_some_and(|log| log.add_internals);
     admin::Observer {
         entry_point: listener.clone(),
+        connections: meters.open_connections(listener),
         series: config.metrics.add_internals.then(|| Mutex::new((meters.entry_point(listener), admin_index))),
         access_log: access_log.filter(|_| logs).cloned(),
     }
