@@ -289,15 +289,16 @@ fn control_plane(
                 }
             });
         }
-        Source::IngressRoutes => {
+        Source::IngressRoutes(cluster) => {
             warn!(
                 "providers.kubernetescrd alone: IngressRoutes are counted and not served; add --providers.kubernetesingress to serve Ingresses"
             );
+            let (connection, namespaces) = (convert::connection(cluster), cluster.namespaces.clone());
             let stop = until(stopped.clone());
             tasks.spawn(async move {
                 let _failed = failed;
-                match source::cluster::connect(&source::cluster::Connection::default()).await {
-                    Ok(client) => source::cluster::count_ingress_routes(client, events, stop).await,
+                match source::cluster::connect(&connection).await {
+                    Ok(client) => source::cluster::count_ingress_routes(client, namespaces, events, stop).await,
                     Err(error) => {
                         warn!("IngressRoutes cannot be counted: {}", chain(&error));
                         let _ = events.send(source::Event::Synced).await;

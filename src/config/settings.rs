@@ -68,14 +68,14 @@ pub enum Source {
     None,
     /// Nowhere, but the IngressRoutes of a cluster are counted (`providers.kubernetesCRD` alone): their silent loss
     /// would be an outage.
-    IngressRoutes,
+    IngressRoutes(Cluster),
     /// A cluster (`providers.kubernetesIngress`).
     Cluster(Cluster),
     /// A directory of manifests (`providers.directory.path`).
     Directory(PathBuf),
 }
 
-/// How the cluster is reached and what of it is watched (`providers.kubernetesIngress`).
+/// How the cluster is reached and what of it is watched (`providers.kubernetesIngress`, `providers.kubernetesCRD`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
     /// `endpoint`: the API server's URL. In a cluster it overrides the one that is found; outside, KUBECONFIG is used

@@ -13,11 +13,16 @@ pub(super) fn source(settings: &Settings) -> Result<Source, Error> {
     if let Some(path) = Scope::new(settings, "providers.directory.").path("path") {
         return Ok(Source::Directory(path));
     }
-    if !settings.is_on("providers.kubernetesIngress") {
-        let routes = settings.is_on("providers.kubernetesCRD");
-        return Ok(if routes { Source::IngressRoutes } else { Source::None });
+    if settings.is_on("providers.kubernetesIngress") {
+        return cluster(Scope::new(settings, "providers.kubernetesIngress.")).map(Source::Cluster);
     }
-    let scope = Scope::new(settings, "providers.kubernetesIngress.");
+    if settings.is_on("providers.kubernetesCRD") {
+        return cluster(Scope::new(settings, "providers.kubernetesCRD.")).map(Source::IngressRoutes);
+    }
+    Ok(Source::None)
+}
+
+fn cluster(scope: Scope<'_>) -> Result<Cluster, Error> {
     let endpoint = scope.text("endpoint").map(str::to_owned);
     if let (Some(url), Some(setting)) = (&endpoint, scope.get("endpoint")) {
         let is_http = url.parse::<http::Uri>().is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
@@ -25,14 +30,14 @@ pub(super) fn source(settings: &Settings) -> Result<Source, Error> {
             return Err(bad(setting, "a URL such as https://10.0.0.1:6443"));
         }
     }
-    Ok(Source::Cluster(Cluster {
+    Ok(Cluster {
         endpoint,
         token: scope.text("token").map(|token| Token(token.to_owned())),
         certificate_authority: scope.path("certAuthFilePath"),
         namespaces: scope.list("namespaces"),
         label_selector: scope.text("labelSelector").unwrap_or_default().to_owned(),
         nodes: !without_cluster_scope(scope)?,
-    }))
+    })
 }
 
 pub(super) fn ingress(settings: &Settings) -> Result<Ingress, Error> {

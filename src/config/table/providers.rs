@@ -4,6 +4,8 @@ use super::Kind::{Bool, Duration, Family, Group, List, Text};
 use super::{Flag, flag};
 
 const UNTHROTTLED: &str = "changes are applied at once, and bursts within milliseconds";
+const CUSTOM: &str =
+    "IngressRoutes, Middlewares and the like are not served; IngressRoutes that are found are a problem";
 const CROSS: &str = "adit cannot restrict references across namespaces yet";
 
 pub(super) const FLAGS: &[Flag] = &[
@@ -110,8 +112,12 @@ pub(super) const FLAGS: &[Flag] = &[
         .without_effect("there is one provider of routes"),
     flag("providers.kubernetesCRD.crossProviderNamespaces", List, "", "The namespaces that may refer elsewhere.")
         .refused(CROSS),
-    flag("providers.kubernetesCRD", Family, "", "Serve Traefik's custom resources.")
-        .not_yet("IngressRoutes, Middlewares and the like are not served; those found are counted as a problem"),
+    // How the cluster is reached, where nothing but this provider says it.
+    flag("providers.kubernetesCRD.endpoint", Text, "", "The API server's URL.").not_yet(CUSTOM),
+    flag("providers.kubernetesCRD.token", Text, "", "The bearer token for the endpoint.").not_yet(CUSTOM),
+    flag("providers.kubernetesCRD.certAuthFilePath", Text, "", "The endpoint's certificate authority.").not_yet(CUSTOM),
+    flag("providers.kubernetesCRD.namespaces", List, "", "Watch these namespaces only.").not_yet(CUSTOM),
+    flag("providers.kubernetesCRD", Family, "", "Serve Traefik's custom resources.").not_yet(CUSTOM),
     flag("providers.kubernetesGateway.crossProviderNamespaces", List, "", "The namespaces that may refer elsewhere.")
         .refused(CROSS),
     flag("providers.kubernetesGateway", Family, "", "Serve the Gateway API.")

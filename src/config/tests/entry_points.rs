@@ -49,10 +49,16 @@ fn the_classic_arguments_are_web_on_80_and_the_api_on_8080() {
 }
 
 #[test]
-fn the_crd_provider_alone_has_its_routes_counted() {
-    let (config, warnings) = read(&["--providers.kubernetescrd"]).expect("a configuration");
-    assert_eq!(config.source, Source::IngressRoutes);
+fn the_crd_provider_alone_has_its_routes_counted_where_it_says() {
+    let flags = ["--providers.kubernetescrd.endpoint=http://10.0.0.1:6443", "--providers.kubernetescrd.namespaces=a,b"];
+    let (config, warnings) = read(&flags).expect("a configuration");
+    let Source::IngressRoutes(cluster) = config.source else { panic!("{:?}", config.source) };
+    assert_eq!(cluster.endpoint.as_deref(), Some("http://10.0.0.1:6443"));
+    assert_eq!(cluster.namespaces, ["a", "b"]);
+    assert!(config.kubernetes_crd);
     assert_eq!(warnings.len(), 1, "{warnings:?}");
+    let (config, _) = read(&["--providers.kubernetescrd", "--providers.kubernetesingress"]).expect("a configuration");
+    assert_eq!(config.source, Source::Cluster(Cluster::default()));
 }
 
 #[test]

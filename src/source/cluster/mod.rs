@@ -117,7 +117,12 @@ pub async fn run(
 }
 
 /// Only counts the IngressRoutes that nothing serves, until `shutdown`: nothing else of the cluster was asked for.
-pub async fn count_ingress_routes(client: Client, events: mpsc::Sender<Event>, shutdown: impl Future<Output = ()>) {
+pub async fn count_ingress_routes(
+    client: Client,
+    namespaces: Vec<String>,
+    events: mpsc::Sender<Event>,
+    shutdown: impl Future<Output = ()>,
+) {
     let (reports, mut reported) = mpsc::channel(REPORTS);
     let told = async {
         if events.send(Event::Synced).await.is_err() {
@@ -132,7 +137,7 @@ pub async fn count_ingress_routes(client: Client, events: mpsc::Sender<Event>, s
         }
     };
     tokio::select! {
-        () = unserved::count(client, Vec::new(), reports) => {}
+        () = unserved::count(client, namespaces, reports) => {}
         () = told => {}
         () = shutdown => {}
     }
