@@ -172,6 +172,7 @@ mod tests {
     use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SerialNumber};
 
     use super::*;
+    use crate::objects::Change;
 
     fn named(names: &[&str], common_name: &str, organization: &str, country: &str) -> CertificateParams {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
@@ -211,5 +212,28 @@ mod tests {
         assert_eq!(first.public_key_fingerprint, renewed.public_key_fingerprint);
         assert_ne!(first.public_key_fingerprint, rekeyed.public_key_fingerprint);
         assert_eq!(first.public_key_fingerprint.len(), 64);
+    }
+
+    fn secret(objects: &mut Objects, key: &ObjectKey) {
+        let made = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).expect("a certificate");
+        let bytes = |text: String| text.into_bytes().into();
+        let secret = Secret { certificate: bytes(made.cert.pem()), key: bytes(made.signing_key.serialize_pem()) };
+        objects.apply(Change::Secret(key.clone(), Some(Arc::new(secret))));
+    }
+
+    #[test]
+    fn a_certificate_is_made_once_for_each_version_of_its_secret_and_never_shows_its_key() {
+        let (mut certificates, mut objects) = (Certificates::default(), Objects::default());
+        let key = ObjectKey::new("default", "s");
+        assert!(certificates.get(&key, &objects).is_err());
+        secret(&mut objects, &key);
+        let first = certificates.get(&key, &objects).expect("a certificate");
+        let again = certificates.get(&key, &objects).expect("a certificate");
+        assert!(Arc::ptr_eq(&first, &again));
+        secret(&mut objects, &key);
+        let renewed = certificates.get(&key, &objects).expect("a certificate");
+        assert_ne!(first.facts.fingerprint, renewed.facts.fingerprint);
+        let shown = format!("{renewed:?}");
+        assert!(shown.contains(&*renewed.facts.fingerprint) && shown.contains("redacted"), "{shown}");
     }
 }
