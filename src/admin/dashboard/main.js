@@ -10,7 +10,7 @@ const $ = (id) => document.getElementById(id);
 const lists = [
   {
     id: "problems", path: "problems?", perPage: 500, draw: views.problem, gather: views.alike,
-    none: "None: everything is served as it is written.",
+    none: "None: every object is served as it is written.",
   },
   {
     id: "routes", path: "http/routers?sortBy=severity&own=false", draw: views.route,
@@ -46,8 +46,9 @@ function count(id, { warnings, errors }, words) {
   const number = (value) => value.toLocaleString("en");
   const badge = (kind, value, word) => {
     const element = views.el("i", kind, number(value));
-    element.title = `${number(value)} ${word}`;
-    element.setAttribute("aria-label", element.title);
+    element.title = word;
+    // For those who hear the page.
+    element.append(views.el("span", "unseen", ` ${word}, `));
     return value ? element : null;
   };
   const parts = [badge("bad", errors, words[0]), badge("warn", warnings, words[1])].filter(Boolean);
@@ -68,6 +69,16 @@ function state(kind, text) {
   if (badge.textContent !== text) badge.textContent = text;
 }
 
+/** Why no traffic should come comes before everything else. */
+function waiting({ ready, reasons }) {
+  state(ready ? "good" : "bad", ready ? "ready" : "not ready");
+  const list = $("list-waiting");
+  const text = reasons.join("\n");
+  if (list.dataset.text === text) return;
+  list.dataset.text = text;
+  list.replaceChildren(...reasons.map(views.waiting));
+}
+
 let lastSeen = null;
 let running = false;
 let again = false;
@@ -82,7 +93,7 @@ async function refresh() {
   try {
     const [ready, seen] = await Promise.all([readiness(), overview(), ...lists.map((list) => list.update())]);
     if (seen) counts(seen);
-    state(ready.ready ? "good" : "warn", ready.ready ? "ready" : `not ready: ${ready.reasons.join(", ")}`);
+    waiting(ready);
     lastSeen = new Date();
     document.body.className = "";
   } catch {

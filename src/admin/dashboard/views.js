@@ -34,6 +34,11 @@ function some(key, elements, most) {
   return [...elements.slice(0, most), details(key, `and ${rest.length.toLocaleString("en")} more`, el("div", "rest", ...rest))];
 }
 
+/** A reason why the process is not ready. */
+export function waiting(reason) {
+  return el("li", "error", el("div", "what", el("span", "tag bad", "not ready"), el("span", "", reason)));
+}
+
 /** Problems that say the same of several objects are one: thirty equal mistakes must not hide the thirty-first. */
 export function alike(rows) {
   const groups = new Map();
