@@ -219,6 +219,8 @@ mod tests {
         assert!(output.report.problems.is_empty(), "{:?}", output.report.problems);
         let entry = output.routes.default_certificate.as_ref().expect("a default certificate");
         let certificate = entry.certificate.as_ref().expect("it is sound");
-        assert_eq!(certificate.facts.names, ["weather.lvh.me".into()]);
+        let facts = &certificate.facts;
+        assert_eq!((&facts.names[..], &*facts.common_name), (&["weather.lvh.me".into()][..], "weather.lvh.me"));
+        assert_eq!((facts.not_after - facts.not_before) / 86_400, 91);
     }
 }

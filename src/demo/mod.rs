@@ -6,7 +6,9 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, date_time_ymd};
 use tokio::sync::watch;
 
 use crate::objects::{Change, ObjectKey, Secret};
@@ -22,6 +24,8 @@ const DIRECTORY: &str = "deploy/demo";
 const HOST: &str = "weather.lvh.me";
 /// The backends' addresses, as the EndpointSlices say.
 const BACKENDS: [(&str, &str); 2] = [("weather-api-1", "127.0.0.1:5001"), ("weather-api-2", "127.0.0.1:5002")];
+/// How long its certificate is good for.
+const DAYS: i64 = 90;
 /// How long a forecast takes.
 const DELAY: Duration = Duration::from_millis(20);
 
@@ -140,6 +144,13 @@ fn manifests() -> Result<PathBuf, Error> {
 /// A self-signed certificate for the demo's host, in the Secret that [`FLAGS`] name.
 pub(crate) fn secret() -> Result<Change, Error> {
     let mut parameters = CertificateParams::new(vec![HOST.to_owned()])?;
+    // Otherwise it is for two thousand years, which no one shows to a user.
+    let day = |days: i64| {
+        let at = Timestamp::now() + SignedDuration::from_hours(24 * days);
+        let date = TimeZone::UTC.to_datetime(at).date();
+        date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs())
+    };
+    (parameters.not_before, parameters.not_after) = (day(-1), day(DAYS));
     parameters.distinguished_name = DistinguishedName::new();
     parameters.distinguished_name.push(DnType::CommonName, HOST);
     parameters.distinguished_name.push(DnType::OrganizationName, "adit demo");
