@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::exchange::Exchange;
 use super::upstream::Held;
+use super::watch::Watch;
 
 /// How an upload went so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -181,6 +183,8 @@ pub(crate) struct Relay {
     incoming: Incoming,
     /// When all of it must have been passed on, if ever.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// A frame was handed over, and nobody has come back for the next one.
+    offer: Option<Arc<Watch>>,
     /// `None` once the end was seen.
     open: Option<(Box<Exchange>, Held)>,
 }
@@ -200,7 +204,7 @@ impl Body {
         }
         let deadline = exchange.deadline().map(|at| Box::pin(tokio::time::sleep_until(at)));
         exchange.streaming();
-        Self::Relay(Box::new(Relay { incoming, deadline, open: Some((exchange, held)) }))
+        Self::Relay(Box::new(Relay { incoming, deadline, offer: None, open: Some((exchange, held)) }))
     }
 }
 
@@ -230,12 +234,32 @@ impl Relay {
         Poll::Ready(Some(Err(error)))
     }
 
+    /// A client of HTTP/2 that opens no window is never seen by the socket; that nobody asks for the next frame tells.
+    fn offered(&mut self) {
+        if let Some((exchange, _)) = self.open.as_ref().filter(|(exchange, _)| exchange.connection.http2) {
+            exchange.connection.offer();
+            self.offer = Some(exchange.connection.watch.clone());
+        }
+    }
+
+    fn taken(&mut self) {
+        if let Some(watch) = self.offer.take() {
+            watch.on_taken();
+        }
+    }
+
     fn end(&mut self) {
         if let Some((mut exchange, held)) = self.open.take() {
             let now = std::time::Instant::now();
             exchange.complete(now);
             held.release(now);
         }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.taken();
     }
 }
 
@@ -248,6 +272,7 @@ impl HttpBody for Body {
             Self::Text(text) => return Poll::Ready(text.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Relay(relay) => relay,
         };
+        relay.taken();
         if relay.is_overdue(cx) {
             return relay.cut(RelayError::Overdue);
         }
@@ -261,6 +286,8 @@ impl HttpBody for Body {
                 }
                 if relay.incoming.is_end_stream() {
                     relay.end();
+                } else {
+                    relay.offered();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

@@ -1,13 +1,13 @@
 //! The life of a client's connection: who it is, what it speaks, and its requests until it ends.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue};
@@ -53,6 +53,8 @@ pub(crate) struct Connection {
     active: Cell<u32>,
     closing: Cell<bool>,
     resets: Cell<(u32, u32)>,
+    /// Of HTTP/2: its streams run beside it, and its deadlines are its own to look at.
+    task: OnceCell<Waker>,
 }
 
 impl Connection {
@@ -107,6 +109,14 @@ impl Connection {
     pub(crate) fn add_forwarding(&self, headers: &mut HeaderMap, said: Said) {
         let append_for = !self.listener.forwarded_headers.not_append_x_forwarded_for;
         headers::add_forwarding(headers, &self.origin, said, append_for);
+    }
+
+    /// A stream has a frame for the client, who must take it in time.
+    pub(crate) fn offer(&self) {
+        self.watch.on_offer();
+        if let Some(task) = self.task.get() {
+            task.wake_by_ref();
+        }
     }
 
     fn must_close(&self) -> bool {
@@ -215,6 +225,7 @@ async fn live(
         active: Cell::new(0),
         closing: Cell::new(false),
         resets: Cell::new((0, 0)),
+        task: OnceCell::new(),
         listener,
     });
     let io = TokioIo::new(Io::new(transport, watch));
@@ -325,6 +336,7 @@ async fn http_2(connection: Rc<Connection>, io: TokioIo<Io>) -> Result<(), Ended
     let mut registration = None;
     let mut shutting = false;
     std::future::poll_fn(|cx| {
+        connection.task.get_or_init(|| cx.waker().clone());
         registration.get_or_insert_with(|| connection.worker.on_phase(cx.waker().clone()));
         if connection.floods() {
             return Poll::Ready(Err(Ended::Flood));

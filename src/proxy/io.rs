@@ -98,7 +98,7 @@ impl Io {
     fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &result {
             Poll::Pending => self.watch.on_write_blocked(),
-            Poll::Ready(_) => self.watch.on_write(),
+            Poll::Ready(_) => self.watch.on_progress(),
         }
         result
     }

@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use tokio::time::Sleep;
 /// Milliseconds of the process's own clock; 0 is never.
 pub(crate) type Millis = u64;
 
-/// The deadline of a head whose first byte has just come; the time is looked up when it matters.
+/// The deadline of what has just begun; the time is looked up when it matters.
 const FROM_NOW: Millis = Millis::MAX;
 
 /// What a connection is waiting for.
@@ -40,6 +40,10 @@ pub(crate) struct Watch {
     read: AtomicU64,
     waiting: AtomicU8,
     write: AtomicU64,
+    /// Bodies with a frame that the peer has not made room for. HTTP/2 has windows of its own, and the socket is idle
+    /// while they are shut.
+    offered: AtomicU32,
+    offer: AtomicU64,
     write_stall: u64,
     head: u64,
 }
@@ -52,6 +56,8 @@ impl Watch {
             read: AtomicU64::new(0),
             waiting: AtomicU8::new(Wait::Nothing as u8),
             write: AtomicU64::new(0),
+            offered: AtomicU32::new(0),
+            offer: AtomicU64::new(0),
             write_stall: millis(write_stall),
             head: millis(head),
         })
@@ -108,18 +114,49 @@ impl Watch {
         }
     }
 
-    fn earliest(&self) -> Millis {
-        match (self.read_deadline(), self.write.load(Relaxed)) {
-            (0, deadline) | (deadline, 0) => deadline,
-            (read, write) => read.min(write),
+    /// Bytes were written: what is offered is on its way.
+    pub(crate) fn on_progress(&self) {
+        self.on_write();
+        if self.offer.load(Relaxed) != 0 {
+            self.offer.store(FROM_NOW, Relaxed);
         }
+    }
+
+    /// A body has a frame for the peer.
+    pub(crate) fn on_offer(&self) {
+        if self.write_stall > 0 {
+            self.offered.store(self.offered.load(Relaxed) + 1, Relaxed);
+            self.offer.store(FROM_NOW, Relaxed);
+        }
+    }
+
+    /// The peer has made room for what a body offered, or the body is no more.
+    pub(crate) fn on_taken(&self) {
+        let left = self.offered.load(Relaxed).saturating_sub(1);
+        self.offered.store(left, Relaxed);
+        self.offer.store(if left == 0 { 0 } else { FROM_NOW }, Relaxed);
+    }
+
+    fn offer_deadline(&self) -> Millis {
+        if self.offer.load(Relaxed) == FROM_NOW {
+            self.offer.store(self.now() + self.write_stall, Relaxed);
+        }
+        self.offer.load(Relaxed)
+    }
+
+    fn write_deadline(&self) -> Millis {
+        sooner(self.write.load(Relaxed), self.offer_deadline())
+    }
+
+    fn earliest(&self) -> Millis {
+        sooner(self.read_deadline(), self.write_deadline())
     }
 
     /// What has been waited for too long, if anything.
     pub(crate) fn expired(&self) -> Option<Wait> {
         let now = self.now();
         let due = |deadline: Millis| deadline != 0 && deadline <= now;
-        if due(self.write.load(Relaxed)) {
+        if due(self.write_deadline()) {
             return Some(Wait::Write);
         }
         if !due(self.read_deadline()) {
@@ -132,6 +169,14 @@ impl Watch {
             5 => Wait::Quiet,
             _ => Wait::Nothing,
         })
+    }
+}
+
+/// The earlier of two deadlines; zero is none.
+fn sooner(one: Millis, other: Millis) -> Millis {
+    match (one, other) {
+        (0, deadline) | (deadline, 0) => deadline,
+        (one, other) => one.min(other),
     }
 }
 
@@ -227,6 +272,19 @@ mod tests {
         watch.on_write();
         assert_eq!(watch.expired(), None);
         watch.on_write_blocked();
+        assert_eq!(guarded(std::future::pending::<()>(), watch).await, Err(Wait::Write));
+    }
+
+    #[tokio::test]
+    async fn an_offer_that_nobody_takes_expires_and_one_that_is_taken_does_not() {
+        let watch = Watch::new(Instant::now(), Duration::ZERO, Duration::from_millis(10));
+        watch.on_offer();
+        watch.on_offer();
+        watch.on_taken();
+        watch.on_taken();
+        assert_eq!((watch.earliest(), watch.expired()), (0, None));
+        watch.on_offer();
+        watch.on_progress();
         assert_eq!(guarded(std::future::pending::<()>(), watch).await, Err(Wait::Write));
     }
 }

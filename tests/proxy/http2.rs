@@ -190,3 +190,26 @@ async fn an_expectation_over_http_2_is_met_and_not_passed_on() {
     let seen = backend.last();
     assert_eq!((seen.body.as_slice(), seen.header("expect")), (&b"hello"[..], None));
 }
+
+#[tokio::test]
+async fn a_client_that_opens_no_window_is_cut_off() {
+    let backend = Backend::answering(|_| {
+        let body = "x".repeat(4 << 20);
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    })
+    .await;
+    let flags = ["--entryPoints.web.transport.respondingTimeouts.writeTimeout=300ms"];
+    let gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &flags).await;
+    let stream = TcpStream::connect(gateway.web()).await.expect("connect");
+    let (mut client, connection) = http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(65_535)
+        .handshake(TokioIo::new(stream))
+        .await
+        .expect("a handshake");
+    let connection = tokio::spawn(connection);
+    let response = client.send_request(get("http://a.example/")).await.expect("an answer");
+    // Its frames are read from the socket all the while; only its body is not.
+    let end = tokio::time::timeout(std::time::Duration::from_secs(15), connection).await;
+    let _ = end.expect("the gateway ends the connection within 15 s, not after three minutes of silence");
+    assert!(response.into_body().collect().await.is_err(), "it must not look complete");
+}
