@@ -4,6 +4,8 @@ pub(crate) mod client;
 pub(crate) mod install;
 pub(crate) mod kubectl;
 pub(crate) mod load;
+#[path = "../../support/trusting.rs"]
+pub(crate) mod trusting;
 
 use std::env;
 use std::fs::File;

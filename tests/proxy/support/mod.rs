@@ -4,6 +4,8 @@ pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod gateway;
 pub(crate) mod secure;
+#[path = "../../support/trusting.rs"]
+pub(crate) mod trusting;
 
 use std::time::{Duration, Instant};
 
