@@ -20,7 +20,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
-pub use observe::Observer;
+pub use observe::{Counted, Observer};
 pub use serve::serve;
 pub use view::{Readiness, Surface, View};
 

@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{Response, header};
 
 use crate::telemetry::access::{AccessLog, AccessRecord};
-use crate::telemetry::meters::{MethodLabel, OpenConnections, ProtocolLabel, Sample, Series};
+use crate::telemetry::meters::{Meters, MethodLabel, OpenConnections, ProtocolLabel, Sample, Series};
 
 /// Records requests to one listener of the admin port.
 #[derive(Default)]
@@ -19,10 +19,38 @@ pub struct Observer {
     pub entry_point: Arc<str>,
     /// Where its connections are counted.
     pub connections: Arc<OpenConnections>,
-    /// Where requests are counted, and the index that nobody else records under (`metrics.addInternals`).
-    pub series: Option<Mutex<(Arc<Series>, usize)>>,
+    /// Where requests are counted (`metrics.addInternals`).
+    pub counted: Option<Mutex<Counted>>,
     /// Where they are logged (`accessLog.addInternals`).
     pub access_log: Option<Arc<AccessLog>>,
+}
+
+/// Where requests are counted.
+#[derive(Debug)]
+pub struct Counted {
+    /// The index that nobody else records under. It takes one writer, and the admin port has several threads.
+    index: usize,
+    entry_point: Arc<Series>,
+    routers: [(&'static str, Arc<Series>); ROUTERS.len()],
+}
+
+impl Counted {
+    /// The series of a listener and of the routers of adit's own pages.
+    pub fn new(meters: &Meters, entry_point: &str, index: usize) -> Self {
+        Self {
+            index,
+            entry_point: meters.entry_point(entry_point),
+            // Such a router's service has its name.
+            routers: ROUTERS.map(|name| (name, meters.router(name, name))),
+        }
+    }
+
+    fn record(&mut self, router: &str, sample: &Sample) {
+        self.entry_point.record(self.index, sample);
+        if let Some((_, series)) = self.routers.iter().find(|(name, _)| *name == router) {
+            series.record(self.index, sample);
+        }
+    }
 }
 
 impl Observer {
@@ -36,7 +64,8 @@ impl Observer {
         answer: &Response<Bytes>,
     ) {
         let (status, bytes) = (answer.status().as_u16(), answer.body().len() as u64);
-        if let Some(series) = &self.series {
+        let router = router(request.uri.path());
+        if let Some(counted) = &self.counted {
             let sample = Sample {
                 code: status,
                 method: MethodLabel::of(&request.method),
@@ -46,9 +75,7 @@ impl Observer {
                 response_bytes: bytes,
                 tls: None,
             };
-            // A series takes one writer for each index, and here are several threads.
-            let series = series.lock().unwrap_or_else(PoisonError::into_inner);
-            series.0.record(series.1, &sample);
+            counted.lock().unwrap_or_else(PoisonError::into_inner).record(router, &sample);
         }
         if let Some(log) = self.access_log.as_ref().filter(|log| log.wants(status, 0, took)) {
             let mut record = AccessRecord::new(start, self.entry_point.clone(), peer, request.method.clone());
@@ -58,7 +85,7 @@ impl Observer {
             record.path = request.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
             record.status = status;
             record.response_bytes = bytes;
-            record.router = Some(router(request.uri.path()).into());
+            record.router = Some(router.into());
             record.request_headers = log.capture(&request.headers);
             record.response_headers = log.capture(answer.headers());
             log.submit(record);
@@ -66,14 +93,21 @@ impl Observer {
     }
 }
 
-/// Traefik's name of the router.
+/// Traefik's names of the routers of its own pages, and ours of health.
+const ROUTERS: [&str; 5] = [PING, METRICS, HEALTH, API, DASHBOARD];
+const PING: &str = "ping@internal";
+const METRICS: &str = "prometheus@internal";
+const HEALTH: &str = "health@internal";
+const API: &str = "api@internal";
+const DASHBOARD: &str = "dashboard@internal";
+
 fn router(path: &str) -> &'static str {
     match path {
-        "/ping" => "ping@internal",
-        "/metrics" => "prometheus@internal",
-        "/healthz" | "/readyz" => "health@internal",
-        _ if path.contains("/api/") => "api@internal",
-        _ => "dashboard@internal",
+        "/ping" => PING,
+        "/metrics" => METRICS,
+        "/healthz" | "/readyz" => HEALTH,
+        _ if path.contains("/api/") => API,
+        _ => DASHBOARD,
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 
 use super::view::Board;
-use crate::admin::{self, Admin, AdminSources};
+use crate::admin::{self, Admin, AdminSources, Counted};
 use crate::config::{self, Config, Pages};
 use crate::control::leader;
 use crate::proxy::{self, InternalPages, Proxy};
@@ -29,7 +29,7 @@ pub(super) fn observer(
     admin::Observer {
         entry_point: listener.clone(),
         connections: meters.open_connections(listener),
-        series: config.metrics.add_internals.then(|| Mutex::new((meters.entry_point(listener), admin_index))),
+        counted: config.metrics.add_internals.then(|| Mutex::new(Counted::new(meters, listener, admin_index))),
         access_log: access_log.filter(|_| logs).cloned(),
     }
 }

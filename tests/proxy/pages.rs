@@ -1,19 +1,20 @@
 //! adit's own pages, on the admin port of the built program.
 
-use crate::support::eventually;
 use crate::support::gateway::{Gateway, route};
+use crate::support::{client, eventually};
 
 #[tokio::test]
 async fn requests_for_our_own_pages_are_counted_and_logged_only_when_that_is_asked_for() {
     let counted = r#"traefik_entrypoint_requests_total{code="200",entrypoint="traefik",method="GET",protocol="http"}"#;
     let plain = Gateway::start(&route("app", "a.example", "/", &[1]), &["--accesslog"]).await;
     assert_eq!(plain.admin_status("/ping").await, 200);
-    let metrics = plain.admin_text("/metrics").await;
-    assert!(!metrics.contains(counted));
-    let open = "traefik_open_connections{entrypoint=\"traefik\",protocol=\"TCP\"} 1\n";
-    assert!(metrics.contains(open), "dashboards list entry points by this one\n{metrics}");
-    assert!(!plain.log().contains("ping@internal"));
-    let flags = ["--accesslog", "--accesslog.addinternals", "--metrics.addinternals"];
+    client::get(plain.web(), "a.example", "/after").await.expect("an answer");
+    // Lines come in order.
+    eventually("a request of a client is logged", async || plain.log().contains("GET /after HTTP/1.1")).await;
+    assert!(!plain.log().contains("GET /ping"));
+    assert!(!plain.admin_text("/metrics").await.contains(counted));
+    let flags =
+        ["--accesslog", "--accesslog.addinternals", "--metrics.addinternals", "--metrics.prometheus.addrouterslabels"];
     let gateway = Gateway::start(&route("app", "a.example", "/", &[1]), &flags).await;
     assert_eq!(gateway.admin_status("/ping").await, 200);
     eventually("/ping is logged", async || {
@@ -22,4 +23,15 @@ async fn requests_for_our_own_pages_are_counted_and_logged_only_when_that_is_ask
     .await;
     let metrics = gateway.admin_text("/metrics").await;
     assert!(metrics.contains(counted), "{metrics}");
+    let router = r#"method="GET",protocol="http",router="ping@internal",service="ping@internal"}"#;
+    let router = format!("traefik_router_requests_total{{code=\"200\",{router} ");
+    assert!(metrics.contains(&router), "{metrics}");
+}
+
+#[tokio::test]
+async fn the_admin_ports_open_connections_are_counted_whatever_is_asked_for() {
+    let gateway = Gateway::start(&route("app", "a.example", "/", &[1]), &[]).await;
+    let open = "traefik_open_connections{entrypoint=\"traefik\",protocol=\"TCP\"} 1\n";
+    // The one that asks; those before it may take a moment to end.
+    eventually("one is open", async || gateway.admin_text("/metrics").await.contains(open)).await;
 }
