@@ -35,3 +35,17 @@ async fn the_admin_ports_open_connections_are_counted_whatever_is_asked_for() {
     // The one that asks; those before it may take a moment to end.
     eventually("one is open", async || gateway.admin_text("/metrics").await.contains(open)).await;
 }
+
+#[tokio::test]
+async fn a_ping_on_an_entry_point_of_clients_is_counted_there_only_when_that_is_asked_for() {
+    let counted = r#"traefik_entrypoint_requests_total{code="200",entrypoint="web",method="GET",protocol="http"} 1"#;
+    for (flags, expected) in [(&[][..], false), (&["--metrics.addinternals", "--accesslog.addinternals"][..], true)] {
+        let flags: Vec<&str> = flags.iter().copied().chain(["--ping.entrypoint=web", "--accesslog"]).collect();
+        let gateway = Gateway::start(&route("app", "a.example", "/", &[1]), &flags).await;
+        assert_eq!(client::get(gateway.web(), "a.example", "/ping").await.expect("an answer").status, 200);
+        client::get(gateway.web(), "a.example", "/after").await.expect("an answer");
+        eventually("a request of a client is logged", async || gateway.log().contains("GET /after HTTP/1.1")).await;
+        assert_eq!(gateway.log().contains("GET /ping"), expected, "{}", gateway.log());
+        assert_eq!(gateway.admin_text("/metrics").await.contains(counted), expected);
+    }
+}
