@@ -102,6 +102,8 @@ async fn secure(
 async fn handshake(io: TokioIo<Io>, watch: Arc<Watch>, h2: bool, purpose: Purpose) -> Result<Connected, Error> {
     if h2 {
         let (sender, connection) = http2::Builder::new(LocalExecutor)
+            // Until the endpoint has said how many streams it takes: one that is queued behind another may wait for ever.
+            .initial_max_send_streams(1)
             .initial_stream_window_size(256 * 1024)
             .initial_connection_window_size(2 * 1024 * 1024)
             .max_send_buf_size(64 * 1024)
