@@ -17,7 +17,7 @@ const PRESENT: usize = 1_000;
 const MEASURED: usize = 200;
 const LIMIT: Duration = Duration::from_millis(20);
 /// The quietest counts: on a machine that others use, a whole round can be disturbed.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 /// How often it is asked whether the new one is served. Without a pause the asking itself would take the cores that
 /// API server and adit need for the answer.
 const POLL: Duration = Duration::from_millis(1);
