@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
-use tokio::task::LocalSet;
 
 use super::connection;
 use super::router::Router;
@@ -138,8 +138,8 @@ pub(crate) fn run(
     commands: mpsc::UnboundedReceiver<Command>,
     phase: watch::Receiver<Phase>,
 ) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(61).build()?;
-    let local = LocalSet::new();
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().event_interval(61).build_local(LocalOptions::default())?;
     let worker = Rc::new(Worker {
         id,
         pool: Pool::new(
@@ -153,7 +153,7 @@ pub(crate) fn run(
         next_waker: Cell::new(0),
         shared,
     });
-    runtime.block_on(local.run_until(work(worker, commands, phase)));
+    runtime.block_on(work(worker, commands, phase));
     Ok(())
 }
 
