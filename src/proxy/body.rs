@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use super::exchange::Exchange;
-use super::upstream::Held;
+use super::upstream::{Bell, Held};
 use super::watch::Watch;
 
 /// How an upload went so far.
@@ -185,6 +185,8 @@ pub(crate) struct Relay {
     deadline: Option<Pin<Box<Sleep>>>,
     /// A frame was handed over, and nobody has come back for the next one.
     offer: Option<Arc<Watch>>,
+    /// When the head came, until the first frame is asked for: in HTTP/1 that is at once, and no other time.
+    answered: Option<std::time::Instant>,
     /// `None` once the end was seen.
     open: Option<(Box<Exchange>, Held)>,
 }
@@ -194,17 +196,18 @@ impl Body {
         Self::Text(None)
     }
 
-    /// An answer of an endpoint: the exchange ends, and the connection is free again, with its last frame.
-    pub(crate) fn relay(incoming: Incoming, mut exchange: Box<Exchange>, held: Held) -> Self {
+    /// An answer of an endpoint, whose head came `now`: the exchange ends, and the connection is free again, with its
+    /// last frame.
+    pub(crate) fn relay(incoming: Incoming, mut exchange: Box<Exchange>, held: Held, now: std::time::Instant) -> Self {
         if incoming.is_end_stream() {
-            let now = std::time::Instant::now();
             exchange.complete(now);
             held.release(now);
             return Self::empty();
         }
         let deadline = exchange.deadline().map(|at| Box::pin(tokio::time::sleep_until(at)));
         exchange.streaming();
-        Self::Relay(Box::new(Relay { incoming, deadline, offer: None, open: Some((exchange, held)) }))
+        let answered = (!exchange.connection.http2).then_some(now);
+        Self::Relay(Box::new(Relay { incoming, deadline, offer: None, answered, open: Some((exchange, held)) }))
     }
 }
 
@@ -224,6 +227,16 @@ impl Relay {
     /// Also looked at while frames keep coming: a slow answer that never pauses is no less late.
     fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
         self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
+    }
+
+    /// The endpoint's next frame. With the last one its connection has nothing more to do for us.
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        let hold = self.open.as_ref().and_then(|(_, held)| held.bell()).map(Bell::hold);
+        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        if let (Poll::Ready(Some(Ok(_))), true, Some(hold)) = (&polled, self.incoming.is_end_stream(), hold) {
+            hold.hush();
+        }
+        polled
     }
 
     fn cut(&mut self, error: RelayError) -> Poll<Option<Result<Frame<Bytes>, RelayError>>> {
@@ -248,9 +261,9 @@ impl Relay {
         }
     }
 
-    fn end(&mut self) {
+    fn end(&mut self, answered: Option<std::time::Instant>) {
         if let Some((mut exchange, held)) = self.open.take() {
-            let now = std::time::Instant::now();
+            let now = answered.unwrap_or_else(std::time::Instant::now);
             exchange.complete(now);
             held.release(now);
         }
@@ -273,10 +286,11 @@ impl HttpBody for Body {
             Self::Relay(relay) => relay,
         };
         relay.taken();
+        let answered = relay.answered.take();
         if relay.is_overdue(cx) {
             return relay.cut(RelayError::Overdue);
         }
-        match Pin::new(&mut relay.incoming).poll_frame(cx) {
+        match relay.poll_incoming(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 if let (Some(data), Some((exchange, _))) = (frame.data_ref(), &mut relay.open) {
                     exchange.sent(data.len());
@@ -285,7 +299,7 @@ impl HttpBody for Body {
                     exchange.trailers(trailers);
                 }
                 if relay.incoming.is_end_stream() {
-                    relay.end();
+                    relay.end(answered);
                 } else {
                     relay.offered();
                 }
@@ -293,7 +307,7 @@ impl HttpBody for Body {
             }
             Poll::Ready(Some(Err(error))) => relay.cut(RelayError::Endpoint(error)),
             Poll::Ready(None) => {
-                relay.end();
+                relay.end(answered);
                 Poll::Ready(None)
             }
             Poll::Pending => Poll::Pending,

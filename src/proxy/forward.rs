@@ -60,8 +60,9 @@ pub(crate) async fn forward(
         }
         let failure = match attempt(&worker, &lease, upstream.protocol, &mut outgoing, now).await {
             Ok(Answer { response, held }) => {
-                lease.answered(Instant::now(), response.status());
-                return pass_on(exchange, response, held, lease, &choice);
+                let now = Instant::now();
+                lease.answered(now, response.status());
+                return pass_on(exchange, response, held, lease, &choice, now);
             }
             Err(failure) => failure,
         };
@@ -127,24 +128,25 @@ impl Replay {
 }
 
 /// 12 the answer's head, cleaned; 13 its body, streamed.
-fn pass_on(
+pub(crate) fn pass_on(
     mut exchange: Box<Exchange>,
     response: Response<hyper::body::Incoming>,
     held: super::upstream::Held,
     lease: Lease,
     choice: &Choice<'_>,
+    now: Instant,
 ) -> Result<Response<Body>, Refused> {
     let (mut parts, body) = response.into_parts();
     let status = parts.status.as_u16();
     // Nobody asked for an upgrade here; and what is no status of HTTP is not passed on.
     let odd = parts.status == StatusCode::SWITCHING_PROTOCOLS || status > 599;
     if odd || headers::clean_response(&mut parts.headers).is_err() {
-        lease.failed(Instant::now());
+        lease.failed(now);
         return Err(exchange.refuse(Error::UpstreamProtocol));
     }
     if let Some(cookie) = choice.cookie_for(lease.endpoint()) {
         parts.headers.append(header::SET_COOKIE, cookie);
     }
     exchange.answered(parts.status, &parts.headers, lease);
-    Ok(Response::from_parts(parts, Body::relay(body, exchange, held)))
+    Ok(Response::from_parts(parts, Body::relay(body, exchange, held, now)))
 }

@@ -13,7 +13,7 @@ use super::body::Body;
 use super::connection::Counted;
 use super::error::{Error, Fault};
 use super::exchange::{Exchange, Refused};
-use super::forward::Outgoing;
+use super::forward::{Outgoing, pass_on};
 use super::headers::{clean_response, has_token};
 use super::router::CompiledRoute;
 use super::upstream::{Answer, Failure, upgrade};
@@ -92,14 +92,8 @@ pub(crate) async fn tunnel(
     };
     let Answer { mut response, held } = answer;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        // Not an upgrade: an answer like any other, on a connection that is not used again.
-        let (mut parts, body) = response.into_parts();
-        if parts.status.as_u16() > 599 || clean_response(&mut parts.headers).is_err() {
-            lease.failed(Instant::now());
-            return Err(exchange.refuse(Error::UpstreamProtocol));
-        }
-        exchange.answered(parts.status, &parts.headers, lease);
-        return Ok(Response::from_parts(parts, Body::relay(body, exchange, held)));
+        // Not an upgrade: an answer like any other.
+        return pass_on(exchange, response, held, lease, &choice, Instant::now());
     }
     if response
         .headers()

@@ -16,6 +16,7 @@ use super::super::body::Upload;
 use super::super::io::{Io, Socket, Transport};
 use super::super::watch::{Wait, Watch, guarded};
 use super::super::worker::{LocalExecutor, Worker};
+use super::bell::Bell;
 use super::pool::H1;
 use super::state::EndpointState;
 use crate::route::{Address, Protocol};
@@ -124,12 +125,13 @@ async fn handshake(io: TokioIo<Io>, watch: Arc<Watch>, h2: bool, purpose: Purpos
     }
     let (sender, connection) =
         http1::Builder::new().max_header_size(64 * 1024).handshake(io).await.map_err(|_| Error::UpstreamProtocol)?;
+    let bell = Arc::new(Bell::default());
     if purpose == Purpose::Upgrade {
-        tokio::task::spawn_local(run(connection.with_upgrades(), watch.clone()));
+        tokio::task::spawn_local(run(bell.clone().carry(connection.with_upgrades()), watch.clone()));
     } else {
-        tokio::task::spawn_local(run(connection, watch.clone()));
+        tokio::task::spawn_local(run(bell.clone().carry(connection), watch.clone()));
     }
-    Ok(Connected::H1(H1 { sender, watch }))
+    Ok(Connected::H1(H1 { sender, watch, bell }))
 }
 
 /// An upstream connection's task: ends with it, or when a deadline set by an exchange passes.

@@ -11,6 +11,7 @@ use hyper::client::conn::{http1, http2};
 
 use super::super::body::Upload;
 use super::super::watch::Watch;
+use super::bell::Bell;
 use super::state::EndpointState;
 
 /// How often idle connections are looked through, while there are any.
@@ -21,6 +22,7 @@ const SWEEP: Duration = Duration::from_secs(2);
 pub(crate) struct H1 {
     pub(crate) sender: http1::SendRequest<Upload>,
     pub(crate) watch: Arc<Watch>,
+    pub(crate) bell: Arc<Bell>,
 }
 
 /// An HTTP/2 connection, shared by its streams.
@@ -186,6 +188,14 @@ pub(crate) enum Held {
 }
 
 impl Held {
+    /// What wakes the task of a connection that carries this answer alone.
+    pub(crate) fn bell(&self) -> Option<&Bell> {
+        match self {
+            Self::H1 { connection, .. } => Some(&connection.bell),
+            Self::H2(_) => None,
+        }
+    }
+
     /// The answer has ended well: the connection may serve the next request.
     pub(crate) fn release(self, now: Instant) {
         let Self::H1 { pool, endpoint, mut connection, upload } = self else { return };
