@@ -130,28 +130,44 @@ pub(crate) fn parse_authority(bytes: &[u8]) -> Result<Authority<'_>, Error> {
     if bytes.first() == Some(&b'[') {
         return bracketed(bytes);
     }
-    let (name, port) = match bytes.iter().position(|&byte| byte == b':') {
-        Some(colon) => bytes.split_at(colon),
-        None => (bytes, &[][..]),
-    };
-    let port = optional_port(port)?;
-    let name = name.strip_suffix(b".").unwrap_or(name);
-    let (mut previous, mut upper) = (b'.', false);
-    for &byte in name {
-        match byte {
-            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => {}
-            b'A'..=b'Z' => upper = true,
-            b'.' if previous != b'.' => {}
-            _ => return Err(BAD_HOST),
+    let bytes = std::str::from_utf8(bytes).map_err(|_| BAD_HOST)?;
+    let (name, port) = bytes.split_at(bytes.bytes().position(|byte| byte == b':').unwrap_or(bytes.len()));
+    let port = if port.is_empty() { None } else { optional_port(port.as_bytes())? };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let (mut previous, mut seen) = (DOT, 0);
+    for byte in name.bytes() {
+        let class = CLASS[usize::from(byte)];
+        if class & previous & DOT != 0 {
+            return Err(BAD_HOST);
         }
-        previous = byte;
+        seen |= class;
+        previous = class;
     }
-    if name.is_empty() || name.len() > MAX_HOST {
+    if seen & BAD != 0 || name.is_empty() || name.len() > MAX_HOST {
         return Err(BAD_HOST);
     }
-    let name = std::str::from_utf8(name).map_err(|_| BAD_HOST)?;
+    let upper = seen & UPPER != 0;
     Ok(Authority { name: if upper { Cow::Owned(name.to_ascii_lowercase()) } else { Cow::Borrowed(name) }, port })
 }
+
+/// Classes of the bytes of a name; the rest is `BAD`.
+const UPPER: u8 = 1;
+const DOT: u8 = 2;
+const BAD: u8 = 4;
+static CLASS: [u8; 256] = {
+    let mut classes = [BAD; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        match byte as u8 {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => classes[byte] = 0,
+            b'A'..=b'Z' => classes[byte] = UPPER,
+            b'.' => classes[byte] = DOT,
+            _ => {}
+        }
+        byte += 1;
+    }
+    classes
+};
 
 /// An IPv6 address in brackets.
 fn bracketed(bytes: &[u8]) -> Result<Authority<'_>, Error> {

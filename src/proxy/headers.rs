@@ -1,6 +1,6 @@
 //! Header fields on their way through: what belongs to one hop is removed, what says who is asking is replaced.
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 
 use crate::route::{ForwardedHeaders, UnderscoreHeaders};
 
@@ -120,8 +120,7 @@ pub(crate) fn clean_request(
         kept.trailers = headers.get_all(header::TE).iter().any(|value| has_token(value, "trailers"));
     }
     if found.connection {
-        remove_nominated(headers, forwarded);
-        headers.remove(header::CONNECTION);
+        remove_connection(headers, forwarded);
     }
     if found.hop {
         for name in [
@@ -164,17 +163,20 @@ fn underscore(headers: &mut HeaderMap, trusted: bool, strategy: UnderscoreHeader
     Ok(())
 }
 
-/// RFC 9110 §7.6.1, but for what frames or addresses the message, and what we manage.
-fn remove_nominated(headers: &mut HeaderMap, forwarded: &ForwardedHeaders) {
+/// Removes `Connection` and what it names (RFC 9110 §7.6.1), but for what frames or addresses the message, and what we
+/// manage.
+fn remove_connection(headers: &mut HeaderMap, forwarded: &ForwardedHeaders) {
+    let Entry::Occupied(connection) = headers.entry(header::CONNECTION) else { return };
     let names_nothing = |value: &HeaderValue| {
         let value = value.as_bytes();
         value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close")
     };
-    if headers.get_all(header::CONNECTION).iter().all(names_nothing) {
+    if connection.iter().all(names_nothing) {
+        connection.remove();
         return;
     }
-    let nominated: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
+    let values: Vec<HeaderValue> = connection.remove_entry_mult().1.collect();
+    let nominated: Vec<HeaderName> = values
         .iter()
         .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
         .map(<[u8]>::trim_ascii)
@@ -245,7 +247,8 @@ pub(crate) fn add_forwarding(headers: &mut HeaderMap, origin: &Origin, said: Sai
         headers.insert(X_FORWARDED_SERVER, origin.server.clone());
         return;
     }
-    // None of them is there: nothing to look up first.
+    // None of them is there: nothing to look up first, and the map need not grow one by one.
+    headers.reserve(6);
     if append_for {
         headers.append(X_FORWARDED_FOR, origin.address.clone());
     }
@@ -305,8 +308,7 @@ pub(crate) fn clean_response(headers: &mut HeaderMap) -> Result<(), UnknownCodin
         return Err(UnknownCoding);
     }
     if connection {
-        remove_nominated(headers, &ForwardedHeaders::default());
-        headers.remove(header::CONNECTION);
+        remove_connection(headers, &ForwardedHeaders::default());
     }
     if hop {
         if headers.remove(header::TRANSFER_ENCODING).is_some() {

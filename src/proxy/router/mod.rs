@@ -113,8 +113,8 @@ impl Router {
 
 /// What a wildcard host would have to be for, to match `host`: all but its first label.
 fn suffix(host: &str) -> Option<&str> {
-    let (label, suffix) = host.split_once('.')?;
-    (!label.is_empty()).then_some(suffix)
+    let dot = host.bytes().position(|byte| byte == b'.')?;
+    if dot == 0 { None } else { host.get(dot + 1..) }
 }
 
 /// Hosts by name. The hash is keyed: clients choose the names that are looked up.
