@@ -214,6 +214,38 @@ mod tests {
         assert_eq!(first.public_key_fingerprint.len(), 64);
     }
 
+    #[test]
+    fn the_common_name_is_a_name_only_of_a_certificate_without_others() {
+        let names = |names: &[&str], common_name: &str| {
+            let mut parameters = named(names, common_name, "Weather Ltd", "DE");
+            if common_name.is_empty() {
+                parameters.distinguished_name.remove(DnType::CommonName);
+            }
+            let made = parameters.self_signed(&KeyPair::generate().expect("a key")).expect("a certificate");
+            facts(made.der()).expect("its facts").names.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&[], "Weather.lvh.me"), ["weather.lvh.me"]);
+        assert_eq!(names(&["a.example"], "weather.lvh.me"), ["a.example"]);
+        assert!(names(&[], "").is_empty());
+    }
+
+    #[test]
+    fn signature_algorithms_have_gos_names() {
+        for (id, name) in [
+            ("1.2.840.113549.1.1.11", "SHA256-RSA"),
+            ("1.2.840.113549.1.1.12", "SHA384-RSA"),
+            ("1.2.840.113549.1.1.13", "SHA512-RSA"),
+            ("1.2.840.10045.4.3.2", "ECDSA-SHA256"),
+            ("1.2.840.10045.4.3.3", "ECDSA-SHA384"),
+            ("1.2.840.10045.4.3.4", "ECDSA-SHA512"),
+            ("1.3.101.112", "Ed25519"),
+            // RSA with SHA-1: nothing takes such a certificate any more.
+            ("1.2.840.113549.1.1.5", "unknown"),
+        ] {
+            assert_eq!(signature(id), name, "{id}");
+        }
+    }
+
     fn secret(objects: &mut Objects, key: &ObjectKey) {
         let made = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).expect("a certificate");
         let bytes = |text: String| text.into_bytes().into();
@@ -235,5 +267,18 @@ mod tests {
         assert_ne!(first.facts.fingerprint, renewed.facts.fingerprint);
         let shown = format!("{renewed:?}");
         assert!(shown.contains(&*renewed.facts.fingerprint) && shown.contains("redacted"), "{shown}");
+    }
+
+    #[test]
+    fn a_secret_that_is_gone_leaves_no_key_in_memory() {
+        let (mut certificates, mut objects) = (Certificates::default(), Objects::default());
+        let key = ObjectKey::new("default", "s");
+        secret(&mut objects, &key);
+        let held = Arc::downgrade(objects.secrets.get(&key).expect("the Secret"));
+        let certificate = certificates.get(&key, &objects).expect("a certificate");
+        objects.apply(Change::Secret(key.clone(), None));
+        certificates.forget(&key);
+        assert!(held.upgrade().is_none());
+        assert_eq!(Arc::strong_count(&certificate), 1);
     }
 }
