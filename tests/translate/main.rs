@@ -1,5 +1,6 @@
 //! Golden cases: a folder named as a sentence holds manifests (`in.yaml`), the table they come to (`table.txt`) and what
-//! is said about them (`report.txt`). `ADIT_UPDATE=1 cargo test --test translate` rewrites the last two: read the diff.
+//! is said about them (`report.txt`). A case about the names that users know its routes by, from dashboards and metrics,
+//! has them in `routers.txt` too. `ADIT_UPDATE=1 cargo test --test translate` rewrites what is there: read the diff.
 //!
 //! A case's first lines may set what a flag would: `# strict-prefix: false`. `{{certificate: a.example}}` in a Secret
 //! becomes a certificate made on the spot.
@@ -34,8 +35,11 @@ fn every_case_comes_to_its_table_and_report() {
     for case in cases {
         let (objects, settings, undecodable) = read(&case);
         let output = translate(&objects, &settings);
-        for (name, found) in [("table.txt", render(&output, &settings)), ("report.txt", report(&output, &undecodable))]
-        {
+        let mut golden = vec![("table.txt", render(&output, &settings)), ("report.txt", report(&output, &undecodable))];
+        if case.join("routers.txt").exists() {
+            golden.push(("routers.txt", routers(&output)));
+        }
+        for (name, found) in golden {
             let path = case.join(name);
             if update {
                 std::fs::write(&path, &found).expect("write a golden file");
@@ -136,6 +140,16 @@ fn report(output: &Output, undecodable: &[String]) -> String {
             StatusAddress::Ip(ip) => writeln!(text, "status ip {ip}"),
             StatusAddress::Hostname(name) => writeln!(text, "status hostname {name}"),
         };
+    }
+    text
+}
+
+/// What the API, logs and metrics call the routes: name, rule and priority, best first within a host.
+fn routers(output: &Output) -> String {
+    let mut text = String::new();
+    for route in output.routes.hosts.values().flat_map(|host| &host.routes) {
+        let origin = &route.origin;
+        let _ = writeln!(text, "{} {} priority {}", origin.name, origin.rule, origin.priority);
     }
     text
 }
