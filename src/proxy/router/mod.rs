@@ -104,11 +104,6 @@ impl Router {
     pub fn is_of(&self, table: &Arc<RouteTable>) -> bool {
         Arc::ptr_eq(&self.table, table) || self.table.hosts.diff(&table.hosts).next().is_none()
     }
-
-    /// The table that it was compiled from.
-    pub fn table(&self) -> &Arc<RouteTable> {
-        &self.table
-    }
 }
 
 /// What a wildcard host would have to be for, to match `host`: all but its first label.
