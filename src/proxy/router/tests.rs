@@ -12,7 +12,7 @@ use crate::route::{
     Action, AutomaticRank, Explicit, HostKind, HostPattern, ListenerSet, Observability, Origin, PathKind, PathMatch,
     Rank, RefusalReason, Route, RouteTable, Tier, TlsUse, VirtualHost,
 };
-use crate::telemetry::meters::{MeterSettings, Meters};
+use crate::telemetry::meters::{MeterSettings, Meters, MethodLabel, ProtocolLabel, Sample};
 
 /// A route to be, in terms that can be drawn at random.
 #[derive(Clone, Debug, PartialEq)]
@@ -420,5 +420,37 @@ fn a_host_that_goes_leaves_nothing_behind() {
         assert_eq!(winner(&new, &lookup("a.x", "/")), (left > 0).then_some(0));
         assert_eq!(winner(&new, &lookup("c.x", "/")), (left > 1).then_some(1));
         assert_eq!(winner(&new, &lookup("y", "/")), None);
+    }
+}
+
+#[test]
+fn an_exchange_counts_for_its_router_and_its_service_and_a_retry_for_the_service() {
+    let meters = Meters::new(MeterSettings { routers: true, ..MeterSettings::default() });
+    let table = table(&[draft("a.x", prefix("/"))]);
+    let router = Router::compile(None, &table, |route| {
+        let (service, router) = (meters.service("s"), meters.router("r", "s"));
+        Arc::new(CompiledRoute::new(route.clone(), None, Some(service), router))
+    });
+    let route = router.find(&lookup("a.x", "/")).expect("the route");
+    route.retried();
+    route.record(
+        0,
+        &Sample {
+            code: 200,
+            method: MethodLabel::Get,
+            protocol: ProtocolLabel::Http,
+            duration: std::time::Duration::ZERO,
+            request_bytes: 0,
+            response_bytes: 0,
+            tls: None,
+        },
+    );
+    let page = meters.render();
+    for expected in [
+        "traefik_router_requests_total{code=\"200\",method=\"GET\",protocol=\"http\",router=\"r\",service=\"s\"} 1\n",
+        "traefik_service_requests_total{code=\"200\",method=\"GET\",protocol=\"http\",service=\"s\"} 1\n",
+        "traefik_service_retries_total{service=\"s\"} 1\n",
+    ] {
+        assert!(page.contains(expected), "{expected}\nis missing in\n{page}");
     }
 }
