@@ -106,4 +106,19 @@ mod tests {
             assert!(HostPattern::parse(bad).is_err(), "{bad}");
         }
     }
+
+    #[test]
+    fn a_host_is_as_long_as_dns_has_it_and_may_hold_hyphens_and_underscores() {
+        let of_labels = |length: usize| {
+            let label = "a".repeat(63);
+            let rest = "b".repeat(length - 3 * 64);
+            format!("{label}.{label}.{label}.{rest}")
+        };
+        assert!(HostPattern::parse(&of_labels(253)).is_ok());
+        assert!(HostPattern::parse(&of_labels(254)).is_err());
+        assert!(HostPattern::parse("a-b.c_d.example").is_ok());
+        for bad in ["a-.example", "-a.example"] {
+            assert!(HostPattern::parse(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -269,3 +269,19 @@ impl fmt::Debug for ListenerSet {
         f.debug_set().entries(self.iter()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_are_trusted_by_network_and_an_ipv4_address_in_ipv6_counts_as_what_it_is() {
+        let trusts = |peers: &TrustedPeers, peer: &str| peers.contains(peer.parse().expect("an address"));
+        let mut peers = TrustedPeers { all: false, networks: vec!["10.0.0.0/8".parse().expect("a network")] };
+        assert!(trusts(&peers, "10.1.2.3") && trusts(&peers, "::ffff:10.1.2.3"));
+        assert!(!trusts(&peers, "192.0.2.1") && !trusts(&peers, "2001:db8::1"));
+        peers.all = true;
+        assert!(trusts(&peers, "192.0.2.1"));
+        assert!(!trusts(&TrustedPeers::default(), "10.1.2.3"));
+    }
+}

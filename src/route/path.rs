@@ -133,4 +133,13 @@ mod tests {
     fn a_huge_regular_expression_is_refused() {
         assert!(PathMatch::regex("(a{1000}){1000}").is_err());
     }
+
+    #[test]
+    fn a_path_is_absolute_and_holds_only_what_a_request_line_can() {
+        for bad in ["", "a", "/a b", "/a\tb", "/a\x7f", "/é", "/a?b", "/a#b", "/a\\b"] {
+            assert!(PathMatch::exact(bad).is_err() && PathMatch::prefix(bad).is_err(), "{bad:?}");
+            assert!(PathMatch::string_prefix(bad).is_err(), "{bad:?}");
+        }
+        assert!(PathMatch::exact("/!~a%20b;c=d").is_ok());
+    }
 }
