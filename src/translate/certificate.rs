@@ -230,6 +230,22 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_each_kind_have_their_type_and_size() {
+        for (algorithm, key_type, key_size, signature_algorithm) in [
+            (&rcgen::PKCS_RSA_SHA256, "RSA", 2048, "SHA256-RSA"),
+            (&rcgen::PKCS_ECDSA_P384_SHA384, "ECDSA", 384, "ECDSA-SHA384"),
+            (&rcgen::PKCS_ED25519, "Ed25519", 256, "Ed25519"),
+        ] {
+            let key = KeyPair::generate_for(algorithm).expect("a key");
+            let made = named(&["::1"], "weather", "Weather Ltd", "DE").self_signed(&key).expect("a certificate");
+            let facts = facts(made.der()).expect("its facts");
+            let shown = (facts.key_type, facts.key_size, facts.signature_algorithm);
+            assert_eq!(shown, (key_type, key_size, signature_algorithm));
+            assert_eq!(facts.names, ["::1".into()]);
+        }
+    }
+
+    #[test]
     fn signature_algorithms_have_gos_names() {
         for (id, name) in [
             ("1.2.840.113549.1.1.11", "SHA256-RSA"),
@@ -246,11 +262,30 @@ mod tests {
         }
     }
 
-    fn secret(objects: &mut Objects, key: &ObjectKey) {
+    fn new_secret() -> Secret {
         let made = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).expect("a certificate");
         let bytes = |text: String| text.into_bytes().into();
-        let secret = Secret { certificate: bytes(made.cert.pem()), key: bytes(made.signing_key.serialize_pem()) };
-        objects.apply(Change::Secret(key.clone(), Some(Arc::new(secret))));
+        Secret { certificate: bytes(made.cert.pem()), key: bytes(made.signing_key.serialize_pem()) }
+    }
+
+    fn secret(objects: &mut Objects, key: &ObjectKey) {
+        objects.apply(Change::Secret(key.clone(), Some(Arc::new(new_secret()))));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_secret_is_said_by_its_field() {
+        let (one, other) = (new_secret(), new_secret());
+        let wrong = |certificate: &[u8], key: &[u8]| {
+            parse(&Secret { certificate: certificate.into(), key: key.into() }).expect_err("no certificate")
+        };
+        let pem = |label: &str| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n").into_bytes();
+        assert_eq!(wrong(b"", &one.key), "tls.crt is missing");
+        assert_eq!(wrong(&one.certificate, b""), "tls.key is missing");
+        assert_eq!(wrong(&one.key, &one.key), "tls.crt holds no certificate");
+        assert_eq!(wrong(&pem("CERTIFICATE"), &one.key), "tls.crt is not an X.509 certificate");
+        assert_eq!(wrong(&one.certificate, &one.certificate), "tls.key holds no private key in PEM");
+        assert_eq!(wrong(&one.certificate, &pem("PRIVATE KEY")), "tls.key is not a key that can be used");
+        assert_eq!(wrong(&one.certificate, &other.key), "tls.key is not the key of tls.crt");
     }
 
     #[test]
