@@ -1,7 +1,9 @@
 //! Whatever the order of events and however they are cut into batches, the table and the report are those of a full
 //! translation.
 
-use adit::objects::{Access, Change, Objects, Touched};
+use std::sync::Arc;
+
+use adit::objects::{Access, Change, ObjectKey, Objects, Secret, Touched};
 use adit::source::manifest;
 use adit::translate::{Translator, translate};
 use proptest::prelude::*;
@@ -124,4 +126,35 @@ proptest! {
         let again = translator.apply(&objects, &[Touched::All]);
         prop_assert!(std::sync::Arc::ptr_eq(&again.routes, &incremental.routes), "nothing changed, and yet a new table");
     }
+}
+
+/// A Secret with this chain; its first certificate is the key's.
+fn secret(chain: &[&str], key: &str) -> Change {
+    let secret = Secret { certificate: chain.concat().into_bytes().into(), key: key.as_bytes().into() };
+    Change::Secret(ObjectKey::new("default", "cert"), Some(Arc::new(secret)))
+}
+
+#[test]
+fn a_renewed_certificate_or_another_chain_makes_a_new_table_and_the_same_again_does_not() {
+    let ingress = "kind: Ingress\nmetadata: {name: i}\nspec: {tls: [{hosts: [a.example], secretName: cert}]}";
+    let mut objects = Objects::default();
+    for change in manifest::parse(ingress).changes {
+        objects.apply(change);
+    }
+    let mut translator = Translator::new(super::settings(""));
+    translator.apply(&objects, &[Touched::All]);
+    let make = || rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).expect("a certificate");
+    let (one, other) = (make(), make());
+    let (pem, key) = (one.cert.pem(), one.signing_key.serialize_pem());
+    let (other_pem, other_key) = (other.cert.pem(), other.signing_key.serialize_pem());
+    let mut routes = |change| {
+        let touched = objects.apply(change);
+        translator.apply(&objects, &touched).routes
+    };
+    let first = routes(secret(&[&pem], &key));
+    assert!(Arc::ptr_eq(&first, &routes(secret(&[&pem], &key))), "the same again");
+    let chained = routes(secret(&[&pem, &other_pem], &key));
+    assert!(first.certificates != chained.certificates, "another chain");
+    let renewed = routes(secret(&[&other_pem], &other_key));
+    assert!(chained.certificates != renewed.certificates, "a renewed certificate");
 }
