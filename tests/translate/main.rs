@@ -35,6 +35,7 @@ fn every_case_comes_to_its_table_and_report() {
     for case in cases {
         let (objects, settings, undecodable) = read(&case);
         let output = translate(&objects, &settings);
+        assert_each_has_its_place(&output, &case);
         let mut golden = vec![("table.txt", render(&output, &settings)), ("report.txt", report(&output, &undecodable))];
         if case.join("routers.txt").exists() {
             golden.push(("routers.txt", routers(&output)));
@@ -51,6 +52,17 @@ fn every_case_comes_to_its_table_and_report() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Of two routes that one request could be for, one comes first.
+fn assert_each_has_its_place(output: &Output, case: &Path) {
+    for host in output.routes.hosts.values() {
+        for pair in host.routes.windows(2) {
+            let (before, after) = (&pair[0], &pair[1]);
+            let apart = !before.listeners.overlaps(after.listeners);
+            assert!(before.rank < after.rank || apart, "{}: {before:?} and {after:?}", case.display());
+        }
+    }
 }
 
 /// The objects of a case, how they are read, and what could not be.
