@@ -68,11 +68,12 @@ pub(super) async fn worker_ends(proxy: &Proxy) -> Error {
 
 /// Takes the program from the first signal to its end.
 pub(super) async fn end(signal: Ending, config: &Config, board: &Board, proxy: &Proxy, signals: &Signals) {
+    // In this order: whoever sees that it is not ready gets answers that close their connection.
+    proxy.enter(Phase::Leaving);
     board.terminate();
     let longest = |of: fn(&Listener) -> Duration| config.listeners.iter().map(of).max().unwrap_or_default();
     let accept = longest(|listener| listener.life_cycle.request_accept_grace);
     let grace = longest(|listener| listener.life_cycle.grace);
-    proxy.enter(Phase::Leaving);
     if signal == Ending::Terminate && !accept.is_zero() {
         info!("SIGTERM: accepting for another {accept:?}, each answer closing its connection");
         tokio::select! {

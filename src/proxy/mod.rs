@@ -48,7 +48,7 @@ use router::{CompiledRoute, Router};
 use shared::Shared;
 use tls::Certificates;
 use upstream::state::Upstreams;
-use worker::{Command, Load};
+use worker::{Command, CurrentPhase, Load};
 
 /// What the data plane is made of.
 pub struct Settings {
@@ -128,6 +128,7 @@ impl Proxy {
             meters: settings.meters,
             access_log: settings.access_log,
             internal: settings.internal,
+            phase: CurrentPhase::default(),
             connections: AtomicUsize::new(0),
             max_connections: settings.max_connections,
             loads: (0..workers).map(|_| Load::default()).collect(),
@@ -220,6 +221,7 @@ impl Proxy {
 
     /// Moves on towards the end.
     pub fn enter(&self, phase: Phase) {
+        self.shared.phase.set(phase);
         self.phase.send_replace(phase);
     }
 

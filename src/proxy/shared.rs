@@ -11,7 +11,7 @@ use http::{HeaderValue, Response, request};
 use tokio::sync::mpsc;
 
 use super::router::Router;
-use super::worker::{Command, Load};
+use super::worker::{Command, CurrentPhase, Load};
 use crate::route::{Internal, Listener};
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::meters::{Meters, OpenConnections, Series};
@@ -63,6 +63,7 @@ pub(crate) struct Shared {
     pub(crate) meters: Arc<Meters>,
     pub(crate) access_log: Option<Arc<AccessLog>>,
     pub(crate) internal: InternalPages,
+    pub(crate) phase: CurrentPhase,
     pub(crate) connections: AtomicUsize,
     pub(crate) max_connections: usize,
     pub(crate) loads: Vec<Load>,

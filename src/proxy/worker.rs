@@ -6,7 +6,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(20);
 
 /// How far the end has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
 pub enum Phase {
     /// Serving.
     #[default]
@@ -35,6 +36,23 @@ pub enum Phase {
     Draining,
     /// Over.
     Over,
+}
+
+/// The phase of this moment, for everybody who asks; who must be woken is told by a channel besides.
+#[derive(Debug, Default)]
+pub(crate) struct CurrentPhase(AtomicU8);
+
+impl CurrentPhase {
+    pub(crate) fn set(&self, phase: Phase) {
+        self.0.store(phase as u8, Relaxed);
+    }
+
+    fn get(&self) -> Phase {
+        [Phase::Serving, Phase::Leaving, Phase::Draining]
+            .into_iter()
+            .nth(self.0.load(Relaxed).into())
+            .unwrap_or(Phase::Over)
+    }
 }
 
 /// What a worker can be told.
@@ -62,7 +80,6 @@ pub(crate) struct Worker {
     pub(crate) pool: Rc<Pool>,
     pub(crate) random: Cell<u64>,
     router: RefCell<Cache<Arc<ArcSwap<Router>>, Arc<Router>>>,
-    phase: Cell<Phase>,
     wakers: RefCell<HashMap<u64, Waker, foldhash::fast::FixedState>>,
     next_waker: Cell<u64>,
 }
@@ -89,7 +106,7 @@ impl Worker {
     }
 
     pub(crate) fn phase(&self) -> Phase {
-        self.phase.get()
+        self.shared.phase.get()
     }
 
     pub(crate) fn load(&self) -> &Load {
@@ -104,9 +121,9 @@ impl Worker {
         Registration { worker: self.clone(), key }
     }
 
-    fn enter(&self, phase: Phase) {
-        self.phase.set(phase);
-        if phase >= Phase::Draining {
+    /// Tells all tasks that the phase is another.
+    fn phase_changed(&self) {
+        if self.phase() >= Phase::Draining {
             self.pool.clear();
         }
         for waker in self.wakers.borrow().values() {
@@ -148,7 +165,6 @@ pub(crate) fn run(
         ),
         random: Cell::new(0x9e37_79b9_7f4a_7c15 ^ ((id as u64 + 1) << 32) ^ shared.seed),
         router: RefCell::new(Cache::new(shared.router.clone())),
-        phase: Cell::new(Phase::Serving),
         wakers: RefCell::default(),
         next_waker: Cell::new(0),
         shared,
@@ -178,7 +194,7 @@ async fn work(worker: Rc<Worker>, mut commands: mpsc::UnboundedReceiver<Command>
                     return;
                 }
                 let now = *phase.borrow_and_update();
-                worker.enter(now);
+                worker.phase_changed();
                 if now >= Phase::Draining {
                     break;
                 }
@@ -203,7 +219,7 @@ async fn work(worker: Rc<Worker>, mut commands: mpsc::UnboundedReceiver<Command>
             _ = phase.changed() => {}
         }
     }
-    worker.enter(Phase::Over);
+    worker.phase_changed();
 }
 
 /// Accepts until the phase says otherwise, then takes what is left in the listen queue: a client in it believes itself
