@@ -14,7 +14,8 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use super::exchange::Exchange;
-use super::upstream::{Bell, Held};
+use super::headers;
+use super::upstream::{Reply, ReplyError};
 use super::watch::Watch;
 
 /// How an upload went so far.
@@ -56,8 +57,9 @@ pub(crate) struct Patience {
 }
 
 /// A request's body on its way to an endpoint.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) enum Upload {
+    #[default]
     Empty,
     Stream(Box<Stream>),
 }
@@ -116,10 +118,13 @@ impl HttpBody for Upload {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         let Self::Stream(stream) = &mut *self else { return Poll::Ready(None) };
         match Pin::new(&mut stream.incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
                 stream.waiting_since = None;
                 if let Some(data) = frame.data_ref() {
                     stream.state.bytes.set(stream.state.bytes.get() + data.len() as u64);
+                }
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::clean_trailers(trailers);
                 }
                 if stream.incoming.is_end_stream() {
                     stream.state.end(Progress::Done);
@@ -172,7 +177,7 @@ pub(crate) enum Body {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RelayError {
     #[error("the endpoint broke off its answer")]
-    Endpoint(#[source] hyper::Error),
+    Endpoint(#[source] ReplyError),
     #[error("the answer took longer than writeTimeout")]
     Overdue,
 }
@@ -180,7 +185,6 @@ pub(crate) enum RelayError {
 /// An answer's body, with all that must live until its end.
 #[derive(Debug)]
 pub(crate) struct Relay {
-    incoming: Incoming,
     /// When all of it must have been passed on, if ever.
     deadline: Option<Pin<Box<Sleep>>>,
     /// A frame was handed over, and nobody has come back for the next one.
@@ -188,7 +192,7 @@ pub(crate) struct Relay {
     /// When the head came, until the first frame is asked for: in HTTP/1 that is at once, and no other time.
     answered: Option<std::time::Instant>,
     /// `None` once the end was seen.
-    open: Option<(Box<Exchange>, Held)>,
+    open: Option<(Box<Exchange>, Reply)>,
 }
 
 impl Body {
@@ -198,16 +202,16 @@ impl Body {
 
     /// An answer of an endpoint, whose head came `now`: the exchange ends, and the connection is free again, with its
     /// last frame.
-    pub(crate) fn relay(incoming: Incoming, mut exchange: Box<Exchange>, held: Held, now: std::time::Instant) -> Self {
-        if incoming.is_end_stream() {
+    pub(crate) fn relay(reply: Reply, mut exchange: Box<Exchange>, now: std::time::Instant) -> Self {
+        if reply.is_end_stream() {
             exchange.complete(now);
-            held.release(now);
+            reply.release(now);
             return Self::empty();
         }
         let deadline = exchange.deadline().map(|at| Box::pin(tokio::time::sleep_until(at)));
         exchange.streaming();
         let answered = (!exchange.connection.http2).then_some(now);
-        Self::Relay(Box::new(Relay { incoming, deadline, offer: None, answered, open: Some((exchange, held)) }))
+        Self::Relay(Box::new(Relay { deadline, offer: None, answered, open: Some((exchange, reply)) }))
     }
 }
 
@@ -227,16 +231,6 @@ impl Relay {
     /// Also looked at while frames keep coming: a slow answer that never pauses is no less late.
     fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
         self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
-    }
-
-    /// The endpoint's next frame. With the last one its connection has nothing more to do for us.
-    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        let hold = self.open.as_ref().and_then(|(_, held)| held.bell()).map(Bell::hold);
-        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
-        if let (Poll::Ready(Some(Ok(_))), true, Some(hold)) = (&polled, self.incoming.is_end_stream(), hold) {
-            hold.hush();
-        }
-        polled
     }
 
     fn cut(&mut self, error: RelayError) -> Poll<Option<Result<Frame<Bytes>, RelayError>>> {
@@ -262,10 +256,10 @@ impl Relay {
     }
 
     fn end(&mut self, answered: Option<std::time::Instant>) {
-        if let Some((mut exchange, held)) = self.open.take() {
+        if let Some((mut exchange, reply)) = self.open.take() {
             let now = answered.unwrap_or_else(std::time::Instant::now);
             exchange.complete(now);
-            held.release(now);
+            reply.release(now);
         }
     }
 }
@@ -290,15 +284,16 @@ impl HttpBody for Body {
         if relay.is_overdue(cx) {
             return relay.cut(RelayError::Overdue);
         }
-        match relay.poll_incoming(cx) {
+        let Some((exchange, reply)) = &mut relay.open else { return Poll::Ready(None) };
+        match reply.poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                if let (Some(data), Some((exchange, _))) = (frame.data_ref(), &mut relay.open) {
+                if let Some(data) = frame.data_ref() {
                     exchange.sent(data.len());
                 }
-                if let (Some(trailers), Some((exchange, _))) = (frame.trailers_ref(), &mut relay.open) {
+                if let Some(trailers) = frame.trailers_ref() {
                     exchange.trailers(trailers);
                 }
-                if relay.incoming.is_end_stream() {
+                if reply.is_end_stream() {
                     relay.end(answered);
                 } else {
                     relay.offered();
@@ -317,14 +312,16 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Text(text) => text.is_none(),
-            Self::Relay(relay) => relay.incoming.is_end_stream(),
+            Self::Relay(relay) => relay.open.as_ref().is_none_or(|(_, reply)| reply.is_end_stream()),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
-            Self::Relay(relay) => relay.incoming.size_hint(),
+            Self::Relay(relay) => {
+                relay.open.as_ref().map_or_else(|| SizeHint::with_exact(0), |(_, reply)| reply.size_hint())
+            }
         }
     }
 }

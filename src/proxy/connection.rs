@@ -111,6 +111,12 @@ impl Connection {
         headers::add_forwarding(headers, &self.origin, said, append_for);
     }
 
+    /// Writes who is asking, as the last lines of a request's head. `host` is the request's own.
+    pub(crate) fn write_forwarding(&self, out: &mut Vec<u8>, host: Option<&HeaderValue>, said: Said) {
+        let append_for = !self.listener.forwarded_headers.not_append_x_forwarded_for;
+        headers::write_forwarding(out, host, &self.origin, said, append_for);
+    }
+
     /// A stream has a frame for the client, who must take it in time.
     pub(crate) fn offer(&self) {
         self.watch.on_offer();

@@ -10,12 +10,11 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, 
 use super::Error;
 use super::balance::{Choice, Lease, MAX_ENDPOINTS};
 use super::body::{Body, Upload, UploadState};
-use super::connection::Connection;
 use super::exchange::{Exchange, Refused};
 use super::headers::{self, Said};
 use super::router::CompiledRoute;
 use super::serve::replayable;
-use super::upstream::{Answer, Failure, attempt};
+use super::upstream::{Answer, Failure, Reply, Sent, attempt};
 use crate::route::{Action, HostHeader};
 use crate::telemetry::meters::Retry;
 
@@ -24,8 +23,28 @@ pub(crate) struct Outgoing {
     /// Here unless it is being sent, or was.
     pub(crate) request: Option<Request<Upload>>,
     pub(crate) state: Option<Rc<UploadState>>,
-    /// What to send again when it came to nothing on its way, if it may be sent twice.
+    /// Who is asking, as long as the request's fields do not say it.
+    pub(crate) said: Option<Said>,
+    /// What to send again over HTTP/2, which takes the request, when it came to nothing; if it has no body.
     pub(crate) replay: Option<Replay>,
+    /// An endpoint has had it already, and it was sent once more.
+    pub(crate) repeated: bool,
+}
+
+impl Outgoing {
+    /// Whether it can be sent once more, but not a third time, and is in its place for that.
+    fn again(&mut self) -> bool {
+        if std::mem::replace(&mut self.repeated, true) {
+            return false;
+        }
+        if self.request.is_none()
+            && let Some(replay) = self.replay.take()
+        {
+            self.said = replay.said;
+            self.request = Some(replay.request());
+        }
+        self.state.is_none() && self.request.is_some()
+    }
 }
 
 /// Sends a request to one of the upstream's endpoints and passes its answer on.
@@ -58,26 +77,24 @@ pub(crate) async fn forward(
         {
             request.headers_mut().insert(header::HOST, lease.endpoint().host_header.clone());
         }
-        let failure = match attempt(&worker, &lease, upstream.protocol, &mut outgoing, now).await {
-            Ok(Answer { response, held }) => {
+        let failure = match attempt(&exchange.connection, &lease, upstream.protocol, &mut outgoing, now).await {
+            Ok(Answer { response, reply }) => {
                 let now = Instant::now();
                 lease.answered(now, response.status());
-                return pass_on(exchange, response, held, lease, &choice, now);
+                return pass_on(exchange, response, reply, lease, &choice, now);
             }
             Err(failure) => failure,
         };
         now = Instant::now();
-        let Failure { error, refused } = failure;
+        let Failure { error, sent } = failure;
         if error.fault() == super::error::Fault::Upstream {
             lease.failed(now);
         }
-        let reason = if outgoing.request.is_some() {
-            retry_reason(error)
-        } else if let Some(replay) = outgoing.replay.take_if(|_| (safe && error == Error::UpstreamClosed) || refused) {
-            outgoing.request = Some(replay.request(&exchange.connection));
-            if refused { Retry::RefusedStream } else { Retry::Reset }
-        } else {
-            return Err(exchange.refuse(error));
+        let reason = match sent {
+            Sent::Nothing => retry_reason(error),
+            Sent::Unanswered if safe && error == Error::UpstreamClosed && outgoing.again() => Retry::Reset,
+            Sent::Refused if outgoing.again() => Retry::RefusedStream,
+            Sent::Unanswered | Sent::Refused | Sent::Answering => return Err(exchange.refuse(error)),
         };
         if choice.tried() >= MAX_ENDPOINTS || !target.may_retry(now) {
             return Err(exchange.refuse(error));
@@ -105,24 +122,23 @@ pub(crate) struct Replay {
     method: Method,
     uri: Uri,
     fields: Vec<(HeaderName, HeaderValue)>,
-    said: Said,
+    said: Option<Said>,
 }
 
 impl Replay {
     /// A copy of a head to which nothing has been added yet.
-    pub(crate) fn of(parts: &Parts, said: Said) -> Self {
+    pub(crate) fn of(parts: &Parts, said: Option<Said>) -> Self {
         let fields = parts.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         Self { method: parts.method.clone(), uri: parts.uri.clone(), fields, said }
     }
 
-    fn request(self, connection: &Connection) -> Request<Upload> {
+    fn request(self) -> Request<Upload> {
         let mut request = Request::new(Upload::Empty);
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
         for (name, value) in self.fields {
             request.headers_mut().append(name, value);
         }
-        connection.add_forwarding(request.headers_mut(), self.said);
         request
     }
 }
@@ -130,13 +146,13 @@ impl Replay {
 /// 12 the answer's head, cleaned; 13 its body, streamed.
 pub(crate) fn pass_on(
     mut exchange: Box<Exchange>,
-    response: Response<hyper::body::Incoming>,
-    held: super::upstream::Held,
+    response: Response<()>,
+    reply: Reply,
     lease: Lease,
     choice: &Choice<'_>,
     now: Instant,
 ) -> Result<Response<Body>, Refused> {
-    let (mut parts, body) = response.into_parts();
+    let (mut parts, ()) = response.into_parts();
     let status = parts.status.as_u16();
     // Nobody asked for an upgrade here; and what is no status of HTTP is not passed on.
     let odd = parts.status == StatusCode::SWITCHING_PROTOCOLS || status > 599;
@@ -148,5 +164,5 @@ pub(crate) fn pass_on(
         parts.headers.append(header::SET_COOKIE, cookie);
     }
     exchange.answered(parts.status, &parts.headers, lease);
-    Ok(Response::from_parts(parts, Body::relay(body, exchange, held, now)))
+    Ok(Response::from_parts(parts, Body::relay(reply, exchange, now)))
 }

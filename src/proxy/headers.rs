@@ -146,6 +146,33 @@ pub(crate) fn clean_request(
     Ok(kept)
 }
 
+/// Removes from a request's trailers what would mean something in its head: framing, routing, credentials, who is asking
+/// (RFC 9110 §6.5.1). A backend may join them with the head.
+pub(crate) fn clean_trailers(trailers: &mut HeaderMap) {
+    const NEVER: [HeaderName; 14] = [
+        header::TRANSFER_ENCODING,
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+        header::CONTENT_ENCODING,
+        header::CONTENT_RANGE,
+        header::HOST,
+        header::TRAILER,
+        header::TE,
+        header::CONNECTION,
+        header::UPGRADE,
+        header::AUTHORIZATION,
+        header::PROXY_AUTHORIZATION,
+        header::COOKIE,
+        header::SET_COOKIE,
+    ];
+    let names: Vec<HeaderName> = trailers.keys().cloned().collect();
+    for name in names {
+        if NEVER.contains(&name) || FORWARDING.contains(&name) || name.as_str().contains('_') {
+            trailers.remove(name);
+        }
+    }
+}
+
 /// Names with `_` reach a CGI-like backend as their `-` twins: those of forwarding fields go, the rest is as configured.
 fn underscore(headers: &mut HeaderMap, trusted: bool, strategy: UnderscoreHeaders) -> Result<(), UnderscoreRejected> {
     let names: Vec<HeaderName> = headers.keys().filter(|name| name.as_str().contains('_')).cloned().collect();
@@ -225,15 +252,24 @@ pub(crate) struct Said {
     pub(crate) websocket: bool,
 }
 
+impl Origin {
+    fn proto(&self, said: Said) -> HeaderValue {
+        match (said.websocket, self.proto.as_bytes()) {
+            (true, b"https") => HeaderValue::from_static("wss"),
+            (true, _) => HeaderValue::from_static("ws"),
+            (false, _) => self.proto.clone(),
+        }
+    }
+
+    fn port(&self, said: Said) -> HeaderValue {
+        said.port.map_or_else(|| self.default_port.clone(), HeaderValue::from)
+    }
+}
+
 /// Adds who is asking, as Traefik does: what a trusted peer has said stays, `X-Forwarded-For` grows.
 pub(crate) fn add_forwarding(headers: &mut HeaderMap, origin: &Origin, said: Said, append_for: bool) {
     let host = headers.get(header::HOST).cloned();
-    let proto = match (said.websocket, origin.proto.as_bytes()) {
-        (true, b"https") => HeaderValue::from_static("wss"),
-        (true, _) => HeaderValue::from_static("ws"),
-        (false, _) => origin.proto.clone(),
-    };
-    let port = said.port.map_or_else(|| origin.default_port.clone(), HeaderValue::from);
+    let (proto, port) = (origin.proto(said), origin.port(said));
     if said.before {
         if append_for {
             append(headers, &origin.address);
@@ -247,8 +283,7 @@ pub(crate) fn add_forwarding(headers: &mut HeaderMap, origin: &Origin, said: Sai
         headers.insert(X_FORWARDED_SERVER, origin.server.clone());
         return;
     }
-    // None of them is there: nothing to look up first, and the map need not grow one by one.
-    headers.reserve(6);
+    // None of them is there: nothing to look up first.
     if append_for {
         headers.append(X_FORWARDED_FOR, origin.address.clone());
     }
@@ -259,6 +294,34 @@ pub(crate) fn add_forwarding(headers: &mut HeaderMap, origin: &Origin, said: Sai
         headers.append(X_FORWARDED_HOST, host);
     }
     headers.append(X_FORWARDED_SERVER, origin.server.clone());
+}
+
+/// The same as lines of a head whose fields say nothing of it: what [`clean_request`] leaves of a stranger's.
+pub(crate) fn write_forwarding(
+    out: &mut Vec<u8>,
+    host: Option<&HeaderValue>,
+    origin: &Origin,
+    said: Said,
+    append_for: bool,
+) {
+    if append_for {
+        write_field(out, &X_FORWARDED_FOR, &origin.address);
+    }
+    write_field(out, &X_REAL_IP, &origin.address);
+    write_field(out, &X_FORWARDED_PROTO, &origin.proto(said));
+    write_field(out, &X_FORWARDED_PORT, &origin.port(said));
+    if let Some(host) = host {
+        write_field(out, &X_FORWARDED_HOST, host);
+    }
+    write_field(out, &X_FORWARDED_SERVER, &origin.server);
+}
+
+/// Writes one field as a line of a head.
+pub(crate) fn write_field(out: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
+    out.extend_from_slice(name.as_str().as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value.as_bytes());
+    out.extend_from_slice(b"\r\n");
 }
 
 fn append(headers: &mut HeaderMap, address: &HeaderValue) {

@@ -95,6 +95,14 @@ impl Io {
         Self { transport, watch }
     }
 
+    /// Whether there may be bytes to read; without a system call. TLS may hold some that its socket does not.
+    pub(crate) fn may_have_more(&self, cx: &mut Context<'_>) -> bool {
+        match &self.transport {
+            Transport::Plain(socket) => socket.stream.poll_read_ready(cx).is_ready(),
+            Transport::Server(_) | Transport::Client(_) => true,
+        }
+    }
+
     fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &result {
             Poll::Pending => self.watch.on_write_blocked(),

@@ -212,12 +212,14 @@ fn prepare(
         }
     }
     parts.version = Version::HTTP_11;
-    let said = Said { before: marks.forwarding && connection.trusted, port, websocket };
-    // Whether it may be sent twice: no body, and a method without effect or an endpoint that can say it did nothing.
-    let twice = state.is_none() && (replayable(&parts.method) || upstream.protocol != Protocol::Http);
-    let replay = twice.then(|| Replay::of(&parts, said));
-    connection.add_forwarding(&mut parts.headers, said);
-    Ok(Box::new(Outgoing { request: Some(Request::from_parts(parts, upload)), state, replay }))
+    let mut said = Some(Said { before: marks.forwarding && connection.trusted, port, websocket });
+    // What a trusted peer has said is among the fields, and is joined with what we say.
+    if let Some(said) = said.take_if(|said| said.before) {
+        connection.add_forwarding(&mut parts.headers, said);
+    }
+    let replay = (state.is_none() && upstream.protocol != Protocol::Http).then(|| Replay::of(&parts, said));
+    let request = Some(Request::from_parts(parts, upload));
+    Ok(Box::new(Outgoing { request, state, said, replay, repeated: false }))
 }
 
 enum Framing {

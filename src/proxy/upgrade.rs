@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::BytesMut;
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode, Version, header};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
 
 use super::balance::{Choice, MAX_ENDPOINTS};
 use super::body::Body;
@@ -15,8 +17,9 @@ use super::error::{Error, Fault};
 use super::exchange::{Exchange, Refused};
 use super::forward::{Outgoing, pass_on};
 use super::headers::{clean_response, has_token};
+use super::io::Io;
 use super::router::CompiledRoute;
-use super::upstream::{Answer, Failure, upgrade};
+use super::upstream::{Answer, Failure, Sent, upgrade};
 use super::watch::Watch;
 use super::worker::Phase;
 use crate::route::{Action, HostHeader};
@@ -72,16 +75,16 @@ pub(crate) async fn tunnel(
         {
             request.headers_mut().insert(header::HOST, lease.endpoint().host_header.clone());
         }
-        match upgrade(&worker, &lease, upstream.protocol, &mut outgoing).await {
+        match upgrade(&exchange.connection, &lease, upstream.protocol, &mut outgoing).await {
             Ok(answer) => {
                 lease.answered(Instant::now(), answer.response.status());
                 break (answer, lease);
             }
-            Err(Failure { error, .. }) => {
+            Err(Failure { error, sent }) => {
                 if error.fault() == Fault::Upstream {
                     lease.failed(Instant::now());
                 }
-                let again = outgoing.request.is_some() && choice.tried() < MAX_ENDPOINTS;
+                let again = sent == Sent::Nothing && choice.tried() < MAX_ENDPOINTS;
                 if !again || !target.may_retry(Instant::now()) {
                     return Err(exchange.refuse(error));
                 }
@@ -90,10 +93,10 @@ pub(crate) async fn tunnel(
             }
         }
     };
-    let Answer { mut response, held } = answer;
+    let Answer { response, reply } = answer;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         // Not an upgrade: an answer like any other.
-        return pass_on(exchange, response, held, lease, &choice, Instant::now());
+        return pass_on(exchange, response, reply, lease, &choice, Instant::now());
     }
     if response
         .headers()
@@ -103,12 +106,11 @@ pub(crate) async fn tunnel(
         lease.failed(Instant::now());
         return Err(exchange.refuse(Error::UpstreamProtocol));
     }
-    let endpoint = hyper::upgrade::on(&mut response);
-    let (mut parts, _) = response.into_parts();
-    if clean_response(&mut parts.headers).is_err() {
+    let (mut parts, ()) = response.into_parts();
+    let (Ok(()), Some((endpoint, early))) = (clean_response(&mut parts.headers), reply.into_tunnel()) else {
         lease.failed(Instant::now());
         return Err(exchange.refuse(Error::UpstreamProtocol));
-    }
+    };
     parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     parts.headers.insert(header::UPGRADE, wish.token.clone());
     if let Some(cookie) = choice.cookie_for(lease.endpoint()) {
@@ -116,28 +118,30 @@ pub(crate) async fn tunnel(
     }
     exchange.answered(parts.status, &parts.headers, lease);
     exchange.streaming();
-    tokio::task::spawn_local(join(exchange, wish.client, endpoint));
-    drop(held);
+    tokio::task::spawn_local(join(exchange, wish.client, endpoint, early));
     Ok(Response::from_parts(parts, Body::empty()))
 }
 
-/// Copies both ways until one side ends, or the worker is over.
-async fn join(mut exchange: Box<Exchange>, client: OnUpgrade, endpoint: OnUpgrade) {
+/// Copies both ways until one side ends, or the worker is over. `early` is what the endpoint has said already.
+async fn join(mut exchange: Box<Exchange>, client: OnUpgrade, mut endpoint: Io, early: BytesMut) {
     let connection = exchange.connection.clone();
     let counted = Counted::new(&connection.worker, connection.index);
     let watch: &Watch = &connection.watch;
     watch.relax();
     let limit = connection.worker.shared.transport.dial_timeout;
-    let both = async { tokio::try_join!(client, endpoint) };
-    let (client, endpoint): (Upgraded, Upgraded) = match tokio::time::timeout(limit, both).await {
-        Ok(Ok(both)) => both,
+    let client: Upgraded = match tokio::time::timeout(limit, client).await {
+        Ok(Ok(client)) => client,
         Ok(Err(error)) => return tracing::debug!(%error, "an upgrade came to nothing"),
         Err(_) => return tracing::debug!("an upgrade was not completed in time"),
     };
-    let (mut client, mut endpoint) = (TokioIo::new(client), TokioIo::new(endpoint));
+    let mut client = TokioIo::new(client);
     let worker = connection.worker.clone();
-    let mut copying =
-        std::pin::pin!(tokio::io::copy_bidirectional_with_sizes(&mut client, &mut endpoint, BUFFER, BUFFER));
+    let mut copying = std::pin::pin!(async {
+        client.write_all(&early).await?;
+        let (received, sent) =
+            tokio::io::copy_bidirectional_with_sizes(&mut client, &mut endpoint, BUFFER, BUFFER).await?;
+        std::io::Result::Ok((received, sent + early.len() as u64))
+    });
     let mut registration = None;
     let copied = std::future::poll_fn(|cx| {
         registration.get_or_insert_with(|| worker.on_phase(cx.waker().clone()));

@@ -51,7 +51,7 @@ async fn a_refused_upload_is_not_asked_for() {
 }
 
 #[tokio::test]
-async fn trailers_pass_both_ways() {
+async fn trailers_pass_both_ways_but_for_those_that_would_mean_something_in_a_head() {
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let backend = Backend::on_connection(move |mut stream| {
         let tell = tell.clone();
@@ -71,7 +71,7 @@ async fn trailers_pass_both_ways() {
     .await;
     let gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &[]).await;
     let mut client = Raw::connect(gateway.web()).await;
-    client.send("POST / HTTP/1.1\r\nHost: a.example\r\nConnection: TE\r\nTE: trailers\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 7\r\n\r\n").await;
+    client.send("POST / HTTP/1.1\r\nHost: a.example\r\nConnection: TE\r\nTE: trailers\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 7\r\nX-Forwarded-For: 1.2.3.4\r\nX_Real_Ip: 1.2.3.4\r\nAuthorization: x\r\nHost: b.example\r\n\r\n").await;
     let mut seen = Vec::new();
     while !seen.ends_with(b"0\r\nx-answer: 8\r\n\r\n") {
         assert!(client.fill().await, "{}", String::from_utf8_lossy(&seen));
@@ -173,6 +173,60 @@ async fn a_body_that_is_cut_short_never_ends_cleanly() {
     let mut client = Raw::connect(gateway.web()).await;
     client.send("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n").await;
     assert!(client.answer().await.is_none(), "a truncated answer must not look complete");
+}
+
+#[tokio::test]
+async fn an_upload_goes_on_while_nobody_reads_the_answer_that_came_before_its_end() {
+    const SIZE: usize = 16 << 20;
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let backend = Backend::on_connection(move |stream| {
+        let tell = tell.clone();
+        async move {
+            let (mut receiving, mut sending) = stream.into_split();
+            let answering = tokio::spawn(async move {
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\n\r\n");
+                sending.write_all(head.as_bytes()).await?;
+                sending.write_all(&vec![b'y'; SIZE]).await?;
+                std::io::Result::Ok(sending)
+            });
+            let mut count = 0;
+            let mut buffer = vec![0; 64 * 1024];
+            while count < SIZE {
+                match receiving.read(&mut buffer).await {
+                    Ok(read @ 1..) => count += buffer[..read].iter().filter(|&&byte| byte == b'!').count(),
+                    _ => return,
+                }
+            }
+            let _ = tell.send(());
+            let _ = answering.await;
+        }
+    })
+    .await;
+    let gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &[]).await;
+    let mut client = Raw::connect(gateway.web()).await;
+    client.send(format!("POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: {SIZE}\r\n\r\n")).await;
+    client.send(vec![b'!'; SIZE]).await;
+    assert!(told.recv().await.is_some(), "all of the upload has arrived");
+    let answer = client.answer().await.expect("an answer");
+    assert_eq!((answer.status, answer.body.len()), (200, SIZE));
+}
+
+#[tokio::test]
+async fn an_answer_that_ends_before_its_upload_is_passed_on_whole() {
+    let backend = Backend::on_connection(|mut stream| async move {
+        let mut seen = Vec::new();
+        let _ = stream.read_buf(&mut seen).await;
+        let answer = "HTTP/1.1 413 Content Too Large\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nlarge\r\n";
+        let _ = stream.write_all(answer.as_bytes()).await;
+        let _ = stream.write_all(b"0\r\n\r\n").await;
+        while stream.read_buf(&mut seen).await.is_ok_and(|count| count > 0) {}
+    })
+    .await;
+    let gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &[]).await;
+    let mut client = Raw::connect(gateway.web()).await;
+    client.send("POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 1000000\r\n\r\nhi").await;
+    let answer = client.answer().await.expect("an answer");
+    assert_eq!((answer.status, answer.text().as_str()), (413, "large"));
 }
 
 #[tokio::test]

@@ -136,13 +136,68 @@ async fn what_is_no_answer_is_502() {
         ("garbage", &b"SSH-2.0-OpenSSH_9\r\n\r\n"[..]),
         ("two lengths", b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
         ("an unknown coding", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+        (
+            "a coding that is no chunking",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nok",
+        ),
+        ("a coding of HTTP/1.0", b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        ("a folded field", b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\nContent-Length: 0\r\n\r\n"),
+        ("half a head", b"HTTP/1.1 200 OK\r\nContent-Le"),
         ("a status beyond", b"HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n"),
     ] {
-        let backend = Backend::answering(move |_| answer.to_vec()).await;
+        let backend = Backend::on_connection(move |mut stream| async move {
+            let mut buffer = Vec::new();
+            if read_request(&mut stream, &mut buffer).await.is_some() {
+                let _ = stream.write_all(answer).await;
+            }
+        })
+        .await;
         let gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &[]).await;
         let mut client = Raw::connect(gateway.web()).await;
         client.send("POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 0\r\n\r\n").await;
         assert_eq!(client.answer().await.expect("an answer").status, 502, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn heads_before_the_answer_are_passed_over_but_not_without_end() {
+    let backend = Backend::answering(|request| {
+        let count = if request.line().contains("/endless") { 1000 } else { 3 };
+        let early = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n".repeat(count);
+        format!("{early}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").into_bytes()
+    })
+    .await;
+    let gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &[]).await;
+    let mut client = Raw::connect(gateway.web()).await;
+    client.send("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n").await;
+    let answer = client.answer().await.expect("an answer");
+    assert_eq!((answer.status, answer.header("link")), (200, None));
+    client.send("GET /endless HTTP/1.1\r\nHost: a.example\r\n\r\n").await;
+    assert_eq!(client.answer().await.expect("an answer").status, 502);
+}
+
+#[tokio::test]
+async fn what_follows_an_answer_is_nobody_elses() {
+    for (what, answer) in [
+        (
+            "a second answer",
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+        ),
+        ("a body where there is none", "HTTP/1.1 304 Not Modified\r\nContent-Length: 4\r\n\r\nevil"),
+        (
+            "a length beside a coding",
+            "HTTP/1.1 200 OK\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        ),
+    ] {
+        let backend = Backend::answering(move |_| answer.as_bytes().to_vec()).await;
+        let gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &[]).await;
+        let mut client = Raw::connect(gateway.web()).await;
+        for _ in 0..3 {
+            client.send("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n").await;
+            let answer = client.answer().await.expect("an answer");
+            assert!(answer.status == 304 || answer.text() == "ok", "{what}: {answer:?}");
+        }
+        assert_eq!(backend.connections.load(Ordering::Relaxed), 3, "{what}: its connection was used again");
     }
 }
 

@@ -10,50 +10,64 @@ use hyper::client::conn::TrySendError;
 use super::super::Error;
 use super::super::balance::Lease;
 use super::super::body::{Progress, Upload, UploadState};
+use super::super::connection::Connection;
 use super::super::forward::Outgoing;
 use super::super::watch::Wait;
-use super::super::worker::Worker;
 use super::connect::{Connected, Purpose, connect};
-use super::pool::{H1, Held, StreamShare};
+use super::early::Early;
+use super::h1::{H1, Lost};
+use super::pool::StreamShare;
+use super::reply::Reply;
 use crate::route::Protocol;
 
-/// An endpoint's answer, and the connection that it is read from.
+/// An endpoint's answer: its head, and its body with the connection that it is read from.
 pub(crate) struct Answer {
-    pub(crate) response: Response<Incoming>,
-    pub(crate) held: Held,
+    pub(crate) response: Response<()>,
+    pub(crate) reply: Reply,
 }
 
-/// An attempt that brought no answer. Its request is back in its place when not a byte of it has been sent: any method
-/// may be tried elsewhere.
+/// An attempt that brought no answer.
 pub(crate) struct Failure {
     pub(crate) error: Error,
-    /// The endpoint has said that it did not look at the request (HTTP/2 REFUSED_STREAM, GOAWAY).
-    pub(crate) refused: bool,
+    pub(crate) sent: Sent,
+}
+
+/// How much of a request its endpoint may have seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// Not a byte of it has been sent, and it is whole: any method may be tried elsewhere.
+    Nothing,
+    /// It has, and nothing has come back.
+    Unanswered,
+    /// The endpoint has said that it did not look at it (HTTP/2 REFUSED_STREAM, GOAWAY).
+    Refused,
+    /// An answer had begun, or the request is not whole any more.
+    Answering,
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, refused: false }
+        Self { error, sent: Sent::Nothing }
     }
 }
 
-/// Sends the request to the leased endpoint. Stale pooled connections are skipped: what hyper hands back goes to the
-/// next. `now` is when the endpoint was leased.
+/// Sends the request to the leased endpoint. Stale pooled connections are skipped. `now` is when the endpoint was leased.
 pub(crate) async fn attempt(
-    worker: &Worker,
+    client: &Connection,
     lease: &Lease,
     protocol: Protocol,
     outgoing: &mut Outgoing,
     now: Instant,
 ) -> Result<Answer, Failure> {
     let endpoint = lease.endpoint();
+    let worker = &client.worker;
     if protocol != Protocol::Http
         && let Some(connection) = worker.pool.share(endpoint)
     {
         let sender = connection.sender.clone();
         let share = StreamShare::new(connection);
-        match Box::pin(send_h2(worker, sender, outgoing, share)).await {
-            Err(_) if outgoing.request.is_some() => {}
+        match Box::pin(send_h2(client, sender, outgoing, share)).await {
+            Err(Failure { sent: Sent::Nothing, .. }) => {}
             result => return result,
         }
     }
@@ -64,101 +78,120 @@ pub(crate) async fn attempt(
             tokio::task::yield_now().await;
         }
         while let Some(connection) = worker.pool.take(endpoint) {
-            match send_h1(worker, lease, connection, outgoing, now).await {
-                Err(_) if outgoing.request.is_some() => {}
+            match send_h1(client, lease, connection, outgoing, now).await {
+                Err(Failure { sent: Sent::Nothing, .. }) => {}
                 result => return result,
             }
         }
     }
     // Rare, and large: on the heap, so that the common path stays small.
-    Box::pin(attempt_anew(worker, lease, protocol, outgoing)).await
+    Box::pin(attempt_anew(client, lease, protocol, outgoing)).await
 }
 
 async fn attempt_anew(
-    worker: &Worker,
+    client: &Connection,
     lease: &Lease,
     protocol: Protocol,
     outgoing: &mut Outgoing,
 ) -> Result<Answer, Failure> {
     let endpoint = lease.endpoint();
-    match connect(worker, endpoint, protocol, Purpose::Exchange).await? {
-        Connected::H1(connection) => send_h1(worker, lease, connection, outgoing, Instant::now()).await,
+    match connect(&client.worker, endpoint, protocol, Purpose::Exchange).await? {
+        Connected::H1(connection) => send_h1(client, lease, connection, outgoing, Instant::now()).await,
         Connected::H2(sender, most) => {
-            let connection = worker.pool.add_shared(endpoint, sender.clone(), most);
-            send_h2(worker, sender, outgoing, StreamShare::new(connection)).await
+            let connection = client.worker.pool.add_shared(endpoint, sender.clone(), most);
+            send_h2(client, sender, outgoing, StreamShare::new(connection)).await
         }
     }
 }
 
 /// Sends an upgrade on a connection of its own.
 pub(crate) async fn upgrade(
-    worker: &Worker,
+    client: &Connection,
     lease: &Lease,
     protocol: Protocol,
     outgoing: &mut Outgoing,
 ) -> Result<Answer, Failure> {
-    match connect(worker, lease.endpoint(), protocol, Purpose::Upgrade).await? {
-        Connected::H1(connection) => send_h1(worker, lease, connection, outgoing, Instant::now()).await,
-        Connected::H2(..) => {
-            outgoing.request = None;
-            Err(Error::UpstreamProtocol.into())
-        }
+    match connect(&client.worker, lease.endpoint(), protocol, Purpose::Upgrade).await? {
+        Connected::H1(connection) => send_h1(client, lease, connection, outgoing, Instant::now()).await,
+        Connected::H2(..) => Err(Failure { error: Error::UpstreamProtocol, sent: Sent::Answering }),
     }
 }
 
 async fn send_h1(
-    worker: &Worker,
+    client: &Connection,
     lease: &Lease,
-    mut connection: H1,
+    mut connection: Box<H1>,
     outgoing: &mut Outgoing,
     now: Instant,
 ) -> Result<Answer, Failure> {
-    let limit = worker.shared.transport.response_header_timeout;
-    let Some(request) = outgoing.request.take() else { return Err(Error::Internal.into()) };
-    let sending = connection.sender.try_send_request(request);
-    let result = match &outgoing.state {
-        // The connection's own watch bounds the wait: no timer for a request without a body.
-        None => {
-            connection.watch.expect(Wait::Answer, limit, now);
-            sending.await.map_err(Sent::from)
+    let limit = client.worker.shared.transport.response_header_timeout;
+    let said = outgoing.said;
+    let Some(request) = &mut outgoing.request else { return Err(Error::Internal.into()) };
+    let host = said.and_then(|_| request.headers().get(header::HOST).cloned());
+    connection.begin(request, limit, now, |out| {
+        if let Some(said) = said {
+            client.write_forwarding(out, host.as_ref(), said);
         }
-        Some(upload) => patient(sending, upload, limit).await,
-    };
-    match result {
+    });
+    match std::future::poll_fn(|cx| connection.poll_head(cx)).await {
         Ok(response) => {
-            connection.watch.relax();
-            let held = Held::H1 {
-                pool: worker.pool.clone(),
-                endpoint: lease.endpoint().clone(),
-                connection,
-                upload: outgoing.state.clone(),
+            let pool = client.worker.pool.clone();
+            let endpoint = lease.endpoint().clone();
+            let reply = if connection.is_early() && !connection.is_end_stream() {
+                Reply::Early(Early::start(connection, pool, endpoint))
+            } else {
+                Reply::H1 { connection, pool, endpoint }
             };
-            Ok(Answer { response, held })
+            Ok(Answer { response, reply })
         }
-        Err(failure) => {
-            let timed_out = connection.watch.expired() == Some(Wait::Answer);
-            Err(failure.resolve(timed_out, outgoing))
-        }
+        Err(lost) => Err(failure(lost, connection.take_back(), request, outgoing.state.as_deref())),
     }
 }
 
+/// What a lost answer comes to. `back` is the request's body, if nothing has been sent.
+fn failure(lost: Lost, back: Option<Upload>, request: &mut Request<Upload>, state: Option<&UploadState>) -> Failure {
+    tracing::debug!(error = %lost, "the endpoint did not answer");
+    let sent = match (back, &lost) {
+        (Some(upload), _) => {
+            *request.body_mut() = upload;
+            Sent::Nothing
+        }
+        (None, Lost::Closed | Lost::Late(_)) if state.is_none() => Sent::Unanswered,
+        _ => Sent::Answering,
+    };
+    let error = match (lost, state.map(|upload| upload.progress.get())) {
+        (_, Some(Progress::Stalled)) => Error::BodyStalled,
+        (_, Some(Progress::Broken)) | (Lost::Upload, _) => Error::BodyMalformed,
+        (Lost::Late(Wait::Answer), _) => Error::ResponseTimeout,
+        (Lost::Malformed(_), _) => Error::UpstreamProtocol,
+        (Lost::Closed | Lost::Cut | Lost::Late(_), _) => Error::UpstreamClosed,
+    };
+    Failure { error, sent }
+}
+
 async fn send_h2(
-    worker: &Worker,
+    client: &Connection,
     mut sender: hyper::client::conn::http2::SendRequest<Upload>,
     outgoing: &mut Outgoing,
     share: StreamShare,
 ) -> Result<Answer, Failure> {
     let Some(mut request) = outgoing.request.take() else { return Err(Error::Internal.into()) };
+    if let Some(said) = outgoing.said.take() {
+        client.add_forwarding(request.headers_mut(), said);
+    }
     for_http_2(&mut request);
-    let limit = worker.shared.transport.response_header_timeout;
+    let limit = client.worker.shared.transport.response_header_timeout;
     let done = UploadState::default();
     let upload = outgoing.state.as_deref().unwrap_or(&done);
     if outgoing.state.is_none() {
         done.ended.set(Some(tokio::time::Instant::now()));
     }
     match patient(sender.try_send_request(request), upload, limit).await {
-        Ok(response) => Ok(Answer { response, held: Held::H2(share) }),
-        Err(failure) => Err(failure.resolve(false, outgoing)),
+        Ok(response) => {
+            let (parts, incoming) = response.into_parts();
+            Ok(Answer { response: Response::from_parts(parts, ()), reply: Reply::H2 { incoming, share } })
+        }
+        Err(failure) => Err(failure.resolve(outgoing)),
     }
 }
 
@@ -191,10 +224,10 @@ pub(crate) fn for_http_1(request: &mut Request<Upload>) {
 }
 
 /// Waits for an answer, at most `limit` from the end of the upload. One timer, looked at again when it fires.
-async fn patient<F, E>(sending: F, upload: &UploadState, limit: Duration) -> Result<Response<Incoming>, Sent>
+async fn patient<F, E>(sending: F, upload: &UploadState, limit: Duration) -> Result<Response<Incoming>, Unanswered>
 where
     F: Future<Output = Result<Response<Incoming>, E>>,
-    Sent: From<E>,
+    Unanswered: From<E>,
 {
     use tokio::time::{Instant, sleep};
 
@@ -202,13 +235,13 @@ where
     let mut timer = (!limit.is_zero()).then(|| Box::pin(sleep(limit)));
     std::future::poll_fn(|cx| {
         if let Poll::Ready(result) = sending.as_mut().poll(cx) {
-            return Poll::Ready(result.map_err(Sent::from));
+            return Poll::Ready(result.map_err(Unanswered::from));
         }
         let Some(timer) = &mut timer else { return Poll::Pending };
         while timer.as_mut().poll(cx).is_ready() {
             let deadline = upload.ended.get().unwrap_or_else(Instant::now) + limit;
             if deadline <= Instant::now() {
-                return Poll::Ready(Err(Sent::TimedOut));
+                return Poll::Ready(Err(Unanswered::TimedOut));
             }
             timer.as_mut().reset(deadline);
         }
@@ -217,23 +250,24 @@ where
     .await
 }
 
-/// How sending ended without an answer.
-enum Sent {
+/// How sending over HTTP/2 ended without an answer.
+enum Unanswered {
     TimedOut,
     Failed(Box<TrySendError<Request<Upload>>>),
 }
 
-impl From<TrySendError<Request<Upload>>> for Sent {
+impl From<TrySendError<Request<Upload>>> for Unanswered {
     fn from(error: TrySendError<Request<Upload>>) -> Self {
         Self::Failed(Box::new(error))
     }
 }
 
-impl Sent {
+impl Unanswered {
     /// What it comes to. A request that was not sent goes back to its place.
-    fn resolve(self, timed_out: bool, outgoing: &mut Outgoing) -> Failure {
+    fn resolve(self, outgoing: &mut Outgoing) -> Failure {
+        let gone = |error| Failure { error, sent: Sent::Unanswered };
         let mut error = match self {
-            Self::TimedOut => return Error::ResponseTimeout.into(),
+            Self::TimedOut => return gone(Error::ResponseTimeout),
             Self::Failed(error) => error,
         };
         if let Some(mut request) = error.take_message() {
@@ -244,21 +278,16 @@ impl Sent {
             return Error::UpstreamClosed.into();
         }
         match outgoing.state.as_ref().map(|upload| upload.progress.get()) {
-            Some(Progress::Stalled) => return Error::BodyStalled.into(),
-            Some(Progress::Broken) => return Error::BodyMalformed.into(),
+            Some(Progress::Stalled) => return gone(Error::BodyStalled),
+            Some(Progress::Broken) => return gone(Error::BodyMalformed),
             _ => {}
         }
         let error = error.into_error();
         tracing::debug!(error = %chain(&error), "the endpoint did not answer");
-        let refused = refused_stream(&error);
-        let error = if timed_out {
-            Error::ResponseTimeout
-        } else if error.is_parse() || error.is_parse_too_large() || error.is_parse_status() {
-            Error::UpstreamProtocol
-        } else {
-            Error::UpstreamClosed
-        };
-        Failure { error, refused }
+        if refused_stream(&error) {
+            return Failure { error: Error::UpstreamClosed, sent: Sent::Refused };
+        }
+        gone(Error::UpstreamClosed)
     }
 }
 

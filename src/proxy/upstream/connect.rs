@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -16,14 +16,13 @@ use super::super::body::Upload;
 use super::super::io::{Io, Socket, Transport};
 use super::super::watch::{Wait, Watch, guarded};
 use super::super::worker::{LocalExecutor, Worker};
-use super::bell::Bell;
-use super::pool::H1;
+use super::h1::H1;
 use super::state::EndpointState;
 use crate::route::{Address, Protocol};
 
 /// A new connection, its task running.
 pub(crate) enum Connected {
-    H1(H1),
+    H1(Box<H1>),
     /// And how many streams the endpoint allows at the moment.
     H2(http2::SendRequest<Upload>, Rc<Cell<usize>>),
 }
@@ -56,7 +55,7 @@ pub(crate) async fn connect(
             Protocol::H2c => (Transport::Plain(Socket::new(stream)), purpose == Purpose::Exchange),
             Protocol::Https => secure(worker, endpoint, stream, purpose).await?,
         };
-        handshake(TokioIo::new(Io::new(transport, watch.clone())), watch, h2, purpose).await
+        handshake(Io::new(transport, watch.clone()), watch, h2).await
     };
     if limit.is_zero() {
         return dial.await;
@@ -100,7 +99,7 @@ async fn secure(
     Ok((Transport::Client(Box::new(stream)), h2))
 }
 
-async fn handshake(io: TokioIo<Io>, watch: Arc<Watch>, h2: bool, purpose: Purpose) -> Result<Connected, Error> {
+async fn handshake(io: Io, watch: Arc<Watch>, h2: bool) -> Result<Connected, Error> {
     if h2 {
         let (sender, connection) = http2::Builder::new(LocalExecutor)
             // Until the endpoint has said how many streams it takes: one that is queued behind another may wait for ever.
@@ -109,7 +108,7 @@ async fn handshake(io: TokioIo<Io>, watch: Arc<Watch>, h2: bool, purpose: Purpos
             .initial_connection_window_size(2 * 1024 * 1024)
             .max_send_buf_size(64 * 1024)
             .max_header_list_size(64 * 1024)
-            .handshake(io)
+            .handshake(TokioIo::new(io))
             .await
             .map_err(|_| Error::UpstreamProtocol)?;
         let most = Rc::new(Cell::new(connection.current_max_send_streams()));
@@ -123,18 +122,10 @@ async fn handshake(io: TokioIo<Io>, watch: Arc<Watch>, h2: bool, purpose: Purpos
         tokio::task::spawn_local(run(counted, watch));
         return Ok(Connected::H2(sender, most));
     }
-    let (sender, connection) =
-        http1::Builder::new().max_header_size(64 * 1024).handshake(io).await.map_err(|_| Error::UpstreamProtocol)?;
-    let bell = Arc::new(Bell::default());
-    if purpose == Purpose::Upgrade {
-        tokio::task::spawn_local(run(bell.clone().carry(connection.with_upgrades()), watch.clone()));
-    } else {
-        tokio::task::spawn_local(run(bell.clone().carry(connection), watch.clone()));
-    }
-    Ok(Connected::H1(H1 { sender, watch, bell }))
+    Ok(Connected::H1(H1::new(io, watch)))
 }
 
-/// An upstream connection's task: ends with it, or when a deadline set by an exchange passes.
+/// The task of an HTTP/2 connection: ends with it, or when the endpoint stops reading.
 async fn run(connection: impl Future<Output = hyper::Result<()>>, watch: Arc<Watch>) {
     match guarded(connection, watch).await {
         Ok(Ok(())) => {}

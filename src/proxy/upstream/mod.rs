@@ -1,11 +1,13 @@
 //! Endpoints: their shared state, each worker's connections to them, and one attempt at one of them.
 
 mod attempt;
-mod bell;
 mod connect;
+mod early;
+mod h1;
 mod pool;
+mod reply;
 pub mod state;
 
-pub(crate) use attempt::{Answer, Failure, attempt, upgrade};
-pub(crate) use bell::Bell;
-pub(crate) use pool::{Held, Pool};
+pub(crate) use attempt::{Answer, Failure, Sent, attempt, upgrade};
+pub(crate) use pool::Pool;
+pub(crate) use reply::{Reply, ReplyError};

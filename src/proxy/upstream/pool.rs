@@ -7,23 +7,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 
 use super::super::body::Upload;
-use super::super::watch::Watch;
-use super::bell::Bell;
+use super::h1::H1;
 use super::state::EndpointState;
 
 /// How often idle connections are looked through, while there are any.
 const SWEEP: Duration = Duration::from_secs(2);
-
-/// An HTTP/1.1 connection that nobody uses.
-#[derive(Debug)]
-pub(crate) struct H1 {
-    pub(crate) sender: http1::SendRequest<Upload>,
-    pub(crate) watch: Arc<Watch>,
-    pub(crate) bell: Arc<Bell>,
-}
 
 /// An HTTP/2 connection, shared by its streams.
 #[derive(Debug)]
@@ -38,7 +29,7 @@ pub(crate) struct H2 {
 #[derive(Debug)]
 struct Slot {
     endpoint: Arc<EndpointState>,
-    idle: Vec<(H1, Instant)>,
+    idle: Vec<(Box<H1>, Instant)>,
     shared: Vec<Rc<H2>>,
 }
 
@@ -76,11 +67,11 @@ impl Pool {
     }
 
     /// The connection that was used last and still works.
-    pub(crate) fn take(&self, endpoint: &EndpointState) -> Option<H1> {
+    pub(crate) fn take(&self, endpoint: &EndpointState) -> Option<Box<H1>> {
         let mut slots = self.slots.borrow_mut();
         let slot = slots.get_mut(&endpoint.id)?;
-        while let Some((connection, _)) = slot.idle.pop() {
-            if connection.sender.is_ready() {
+        while let Some((mut connection, _)) = slot.idle.pop() {
+            if !connection.is_stale() {
                 return Some(connection);
             }
         }
@@ -88,8 +79,8 @@ impl Pool {
     }
 
     /// Keeps a connection whose last answer has been read to its end.
-    pub(crate) fn put(self: &Rc<Self>, endpoint: &Arc<EndpointState>, connection: H1, now: Instant) {
-        if connection.sender.is_closed() || endpoint.is_removed() || self.max_idle == 0 {
+    pub(crate) fn put(self: &Rc<Self>, endpoint: &Arc<EndpointState>, connection: Box<H1>, now: Instant) {
+        if endpoint.is_removed() || self.max_idle == 0 {
             return;
         }
         let mut slots = self.slots.borrow_mut();
@@ -155,7 +146,7 @@ impl Pool {
         let mut slots = self.slots.borrow_mut();
         slots.retain(|_, slot| {
             let removed = slot.endpoint.is_removed();
-            slot.idle.retain(|(connection, since)| !removed && fresh(*since) && !connection.sender.is_closed());
+            slot.idle.retain_mut(|(connection, since)| !removed && fresh(*since) && !connection.is_stale());
             slot.shared.retain(|connection| {
                 let idle = connection.streams.get() == 0;
                 !connection.sender.is_closed() && !(idle && (removed || !fresh(connection.last_used.get())))
@@ -169,49 +160,5 @@ impl Pool {
 impl Slot {
     fn new(endpoint: &Arc<EndpointState>) -> Self {
         Self { endpoint: endpoint.clone(), idle: Vec::new(), shared: Vec::new() }
-    }
-}
-
-/// What an exchange holds of its upstream connection until its answer's end.
-#[derive(Debug)]
-pub(crate) enum Held {
-    /// An HTTP/1.1 connection to give back.
-    H1 {
-        pool: Rc<Pool>,
-        endpoint: Arc<EndpointState>,
-        connection: H1,
-        /// The request's body, if it had one: a connection with an unfinished upload is never used again.
-        upload: Option<Rc<super::super::body::UploadState>>,
-    },
-    /// A stream of an HTTP/2 connection.
-    H2(#[allow(dead_code, reason = "held for its drop")] StreamShare),
-}
-
-impl Held {
-    /// What wakes the task of a connection that carries this answer alone.
-    pub(crate) fn bell(&self) -> Option<&Bell> {
-        match self {
-            Self::H1 { connection, .. } => Some(&connection.bell),
-            Self::H2(_) => None,
-        }
-    }
-
-    /// The answer has ended well: the connection may serve the next request.
-    pub(crate) fn release(self, now: Instant) {
-        let Self::H1 { pool, endpoint, mut connection, upload } = self else { return };
-        let unfinished = upload.is_some_and(|upload| upload.progress.get() != super::super::body::Progress::Done);
-        if unfinished || connection.sender.is_closed() {
-            return;
-        }
-        if connection.sender.is_ready() {
-            pool.put(&endpoint, connection, now);
-            return;
-        }
-        // The connection's own task has not yet seen that the exchange is over.
-        tokio::task::spawn_local(async move {
-            if connection.sender.ready().await.is_ok() {
-                pool.put(&endpoint, connection, Instant::now());
-            }
-        });
     }
 }
