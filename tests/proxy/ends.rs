@@ -158,3 +158,25 @@ async fn a_second_sigterm_ends_it_at_once() {
     assert_eq!(gateway.exit_code().await, Some(0));
     assert!(client.answer().await.is_none(), "the request in flight was cut");
 }
+
+#[test]
+fn a_worker_that_ends_ends_the_program_with_a_message() {
+    let manifests = std::env::temp_dir().join(format!("adit-test-worker-{}", std::process::id()));
+    std::fs::create_dir_all(&manifests).expect("a directory");
+    // More workers than there are descriptors for. Now and then another part of the program is the first to want one.
+    let mut worker_ended = false;
+    for _ in 0..5 {
+        let output = std::process::Command::new("sh")
+            .args(["-c", "ulimit -n 40 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_adit"), "--workers=24"])
+            .args(["--entryPoints.web.address=127.0.0.1:0", "--entryPoints.traefik.address=127.0.0.1:0"])
+            .arg(format!("--providers.directory.path={}", manifests.display()))
+            .output()
+            .expect("it runs");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.starts_with("adit: ") && text.contains("Too many open files"), "{text}");
+        worker_ended |= text.starts_with("adit: worker ");
+    }
+    let _ = std::fs::remove_dir_all(manifests);
+    assert!(worker_ended);
+}

@@ -90,6 +90,34 @@ async fn after_a_backends_goaway_requests_go_over_a_new_connection() {
 }
 
 #[tokio::test]
+async fn streams_that_a_backends_goaway_finds_open_end_where_they_began() {
+    let backend = Backend::on_connection(move |stream| async move {
+        let mut server = handshake(stream, &Builder::new()).await;
+        // Until its limit is known, a connection is given one stream at a time: one goes ahead.
+        let Some(Ok((_, first))) = server.accept().await else { return };
+        answer(first);
+        let (Some(Ok((_, mut half))), Some(Ok((_, none)))) = (server.accept().await, server.accept().await) else {
+            return;
+        };
+        // One has half an answer, one none, when both hear that there will be no other.
+        let mut body = half.send_response(Response::new(()), false).expect("a head");
+        server.graceful_shutdown();
+        body.send_data("whole".into(), true).expect("a body");
+        answer(none);
+        let _ = std::future::poll_fn(|cx| server.poll_closed(cx)).await;
+    })
+    .await;
+    let gateway = gateway(&backend).await;
+    let address = gateway.web();
+    assert_eq!(get(address, "a.example", "/").await.expect("an answer").status, 200);
+    let both = [(); 2].map(|()| tokio::spawn(get(address, "a.example", "/")));
+    let answers = futures_util::future::join_all(both).await;
+    let mut bodies: Vec<_> = answers.into_iter().map(|one| one.expect("no panic").expect("an answer").text()).collect();
+    bodies.sort();
+    assert_eq!((bodies, backend.connections.load(Relaxed)), (vec![String::new(), "whole".into()], 1));
+}
+
+#[tokio::test]
 async fn more_requests_than_a_backend_takes_streams_open_more_connections() {
     const AT_ONCE: usize = 3;
     let together = Arc::new(Barrier::new(AT_ONCE));

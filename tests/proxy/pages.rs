@@ -1,5 +1,10 @@
 //! adit's own pages, on the admin port of the built program.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use crate::support::backend::Backend;
+use crate::support::client::Raw;
 use crate::support::gateway::{Gateway, route};
 use crate::support::{client, eventually};
 
@@ -26,6 +31,34 @@ async fn requests_for_our_own_pages_are_counted_and_logged_only_when_that_is_ask
     let router = r#"method="GET",protocol="http",router="ping@internal",service="ping@internal"}"#;
     let router = format!("traefik_router_requests_total{{code=\"200\",{router} ");
     assert!(metrics.contains(&router), "{metrics}");
+}
+
+#[tokio::test]
+async fn our_own_pages_are_served_while_every_worker_has_more_than_it_can_do() {
+    let backend = Backend::named("app").await;
+    let gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &[]).await;
+    let (address, answered) = (gateway.web(), Arc::new(AtomicUsize::new(0)));
+    let clients = (0..50).map(|_| {
+        let answered = answered.clone();
+        tokio::spawn(async move {
+            let mut client = Raw::connect(address).await;
+            loop {
+                client.send("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n".repeat(50)).await;
+                for _ in 0..50 {
+                    client.answer().await.expect("an answer");
+                    answered.fetch_add(1, Relaxed);
+                }
+            }
+        })
+    });
+    let clients: Vec<_> = clients.collect();
+    eventually("they are served", async || answered.load(Relaxed) > 1_000).await;
+    for path in ["/ping", "/readyz", "/metrics", "/api/overview"] {
+        let before = answered.load(Relaxed);
+        assert_eq!(gateway.admin_status(path).await, 200, "{path}");
+        eventually("the clients are still being served", async || answered.load(Relaxed) > before).await;
+    }
+    clients.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! One attempt at one endpoint: a pooled or a new connection, the request, and the head of the answer.
 
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use super::super::watch::Wait;
 use super::connect::{Connected, Purpose, connect};
 use super::early::Early;
 use super::h1::{H1, Lost};
-use super::pool::StreamShare;
+use super::h2::{H2, StreamShare};
 use super::reply::Reply;
 use crate::route::Protocol;
 
@@ -64,9 +65,7 @@ pub(crate) async fn attempt(
     if protocol != Protocol::Http
         && let Some(connection) = worker.pool.share(endpoint)
     {
-        let sender = connection.sender.clone();
-        let share = StreamShare::new(connection);
-        match Box::pin(send_h2(client, sender, outgoing, share)).await {
+        match Box::pin(send_h2(client, connection, outgoing)).await {
             Err(Failure { sent: Sent::Nothing, .. }) => {}
             result => return result,
         }
@@ -97,9 +96,9 @@ async fn attempt_anew(
     let endpoint = lease.endpoint();
     match connect(&client.worker, endpoint, protocol, Purpose::Exchange).await? {
         Connected::H1(connection) => send_h1(client, lease, connection, outgoing, Instant::now()).await,
-        Connected::H2(sender, most) => {
-            let connection = client.worker.pool.add_shared(endpoint, sender.clone(), most);
-            send_h2(client, sender, outgoing, StreamShare::new(connection)).await
+        Connected::H2(connection) => {
+            client.worker.pool.add_shared(endpoint, connection.clone());
+            send_h2(client, connection, outgoing).await
         }
     }
 }
@@ -113,7 +112,7 @@ pub(crate) async fn upgrade(
 ) -> Result<Answer, Failure> {
     match connect(&client.worker, lease.endpoint(), protocol, Purpose::Upgrade).await? {
         Connected::H1(connection) => send_h1(client, lease, connection, outgoing, Instant::now()).await,
-        Connected::H2(..) => Err(Failure { error: Error::UpstreamProtocol, sent: Sent::Answering }),
+        Connected::H2(_) => Err(Failure { error: Error::UpstreamProtocol, sent: Sent::Answering }),
     }
 }
 
@@ -169,12 +168,9 @@ fn failure(lost: Lost, back: Option<Upload>, request: &mut Request<Upload>, stat
     Failure { error, sent }
 }
 
-async fn send_h2(
-    client: &Connection,
-    mut sender: hyper::client::conn::http2::SendRequest<Upload>,
-    outgoing: &mut Outgoing,
-    share: StreamShare,
-) -> Result<Answer, Failure> {
+async fn send_h2(client: &Connection, connection: Rc<H2>, outgoing: &mut Outgoing) -> Result<Answer, Failure> {
+    let mut sender = connection.sender();
+    let share = StreamShare::new(connection);
     let Some(mut request) = outgoing.request.take() else { return Err(Error::Internal.into()) };
     if let Some(said) = outgoing.said.take() {
         client.add_forwarding(request.headers_mut(), said);

@@ -4,6 +4,7 @@ mod attempt;
 mod connect;
 mod early;
 mod h1;
+mod h2;
 mod pool;
 mod reply;
 pub mod state;

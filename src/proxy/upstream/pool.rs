@@ -7,24 +7,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::client::conn::http2;
-
-use super::super::body::Upload;
 use super::h1::H1;
+use super::h2::H2;
 use super::state::EndpointState;
 
 /// How often idle connections are looked through, while there are any.
 const SWEEP: Duration = Duration::from_secs(2);
-
-/// An HTTP/2 connection, shared by its streams.
-#[derive(Debug)]
-pub(crate) struct H2 {
-    pub(crate) sender: http2::SendRequest<Upload>,
-    pub(crate) streams: Cell<usize>,
-    /// How many streams the endpoint allows.
-    most: Rc<Cell<usize>>,
-    last_used: Cell<Instant>,
-}
 
 #[derive(Debug)]
 struct Slot {
@@ -40,24 +28,6 @@ pub(crate) struct Pool {
     max_idle: usize,
     idle_timeout: Duration,
     sweeping: Cell<bool>,
-}
-
-/// One stream's share of an HTTP/2 connection.
-#[derive(Debug)]
-pub(crate) struct StreamShare(Rc<H2>);
-
-impl StreamShare {
-    pub(crate) fn new(connection: Rc<H2>) -> Self {
-        connection.streams.set(connection.streams.get() + 1);
-        Self(connection)
-    }
-}
-
-impl Drop for StreamShare {
-    fn drop(&mut self) {
-        self.0.streams.set(self.0.streams.get().saturating_sub(1));
-        self.0.last_used.set(Instant::now());
-    }
 }
 
 impl Pool {
@@ -97,23 +67,16 @@ impl Pool {
     pub(crate) fn share(&self, endpoint: &EndpointState) -> Option<Rc<H2>> {
         let mut slots = self.slots.borrow_mut();
         let slot = slots.get_mut(&endpoint.id)?;
-        slot.shared.retain(|connection| !connection.sender.is_closed());
-        slot.shared.iter().find(|connection| connection.streams.get() < connection.most.get()).cloned()
+        slot.shared.retain(|connection| !connection.is_closed());
+        slot.shared.iter().find(|connection| connection.has_room()).cloned()
     }
 
     /// Adds a new HTTP/2 connection.
-    pub(crate) fn add_shared(
-        self: &Rc<Self>,
-        endpoint: &Arc<EndpointState>,
-        sender: http2::SendRequest<Upload>,
-        most: Rc<Cell<usize>>,
-    ) -> Rc<H2> {
-        let connection = Rc::new(H2 { sender, streams: Cell::new(0), most, last_used: Cell::new(Instant::now()) });
+    pub(crate) fn add_shared(self: &Rc<Self>, endpoint: &Arc<EndpointState>, connection: Rc<H2>) {
         let mut slots = self.slots.borrow_mut();
-        slots.entry(endpoint.id).or_insert_with(|| Slot::new(endpoint)).shared.push(connection.clone());
+        slots.entry(endpoint.id).or_insert_with(|| Slot::new(endpoint)).shared.push(connection);
         drop(slots);
         self.sweep_later();
-        connection
     }
 
     /// Drops everything idle.
@@ -148,8 +111,8 @@ impl Pool {
             let removed = slot.endpoint.is_removed();
             slot.idle.retain_mut(|(connection, since)| !removed && fresh(*since) && !connection.is_stale());
             slot.shared.retain(|connection| {
-                let idle = connection.streams.get() == 0;
-                !connection.sender.is_closed() && !(idle && (removed || !fresh(connection.last_used.get())))
+                let unwanted = connection.idle_since().is_some_and(|since| removed || !fresh(since));
+                !connection.is_closed() && !unwanted
             });
             !(slot.idle.is_empty() && slot.shared.is_empty())
         });

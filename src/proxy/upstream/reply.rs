@@ -13,7 +13,8 @@ use hyper::body::Incoming;
 use super::super::io::Io;
 use super::early::Early;
 use super::h1::{BodyError, H1};
-use super::pool::{Pool, StreamShare};
+use super::h2::StreamShare;
+use super::pool::Pool;
 use super::state::EndpointState;
 
 /// The body of an answer, and what carries it.
