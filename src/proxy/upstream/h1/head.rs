@@ -14,7 +14,7 @@ use super::body::Decoder;
 /// The most fields of an answer's head.
 const MAX_FIELDS: usize = 100;
 /// The most bytes of an answer's head.
-const MAX_HEAD: usize = 64 * 1024;
+const MAX_HEAD: usize = u16::MAX as usize;
 
 /// Writes a request's head. `more` are lines that are not in its fields, each with its end.
 pub(super) fn write<B>(out: &mut Vec<u8>, head: &Request<B>, more: impl FnOnce(&mut Vec<u8>)) {
@@ -63,19 +63,18 @@ pub(super) fn read(input: &mut BytesMut, to_head: bool) -> Result<Option<Head>, 
     let modern = answer.version == Some(1);
     // Where the fields are: their bytes are taken off the input as one piece, and each is a slice of it.
     let base = input.as_ptr() as usize;
-    let mut places = [(0, 0, 0, 0); MAX_FIELDS];
+    let mut places = [Place::default(); MAX_FIELDS];
     let fields = answer.headers.len();
     for (place, found) in places.iter_mut().zip(&*answer.headers) {
-        let (name, value) = (found.name.as_ptr() as usize - base, found.value.as_ptr() as usize - base);
-        *place = (name, found.name.len(), value, found.value.len());
+        *place = Place { name: span(base, found.name.as_bytes()), value: span(base, found.value) };
     }
     let head = input.split_to(length).freeze();
     let mut headers = HeaderMap::with_capacity(fields);
     let mut framing = Framing::default();
-    for &(name, name_length, value, value_length) in places.iter().take(fields) {
-        let name = HeaderName::from_bytes(head.get(name..name + name_length).unwrap_or_default())
+    for place in places.iter().take(fields) {
+        let name = HeaderName::from_bytes(head.get(range(place.name)).unwrap_or_default())
             .map_err(|_| Malformed("a field's name is none"))?;
-        let value = HeaderValue::from_maybe_shared(head.slice(value..value + value_length))
+        let value = HeaderValue::from_maybe_shared(head.slice(range(place.value)))
             .map_err(|_| Malformed("a field's value is none"))?;
         if framing.note(&name, &value)? {
             headers.append(name, value);
@@ -87,6 +86,24 @@ pub(super) fn read(input: &mut BytesMut, to_head: bool) -> Result<Option<Head>, 
     let again = modern || framing.keep_alive;
     let keep_alive = again && !framing.close && !doubtful && !matches!(body, Decoder::Close);
     Ok(Some(Head { status, headers, extensions, body, keep_alive }))
+}
+
+/// Where a field is in a head: start and length. Small, since all of them are zeroed for each head.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    name: (u16, u16),
+    value: (u16, u16),
+}
+
+/// Where `part` is, in what begins at `base` and is no longer than [`MAX_HEAD`].
+fn span(base: usize, part: &[u8]) -> (u16, u16) {
+    let narrow = |number| u16::try_from(number).unwrap_or(u16::MAX);
+    (narrow(part.as_ptr() as usize - base), narrow(part.len()))
+}
+
+fn range((start, length): (u16, u16)) -> std::ops::Range<usize> {
+    let start = usize::from(start);
+    start..start + usize::from(length)
 }
 
 /// What an answer's fields say of its end.
