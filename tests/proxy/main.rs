@@ -11,6 +11,7 @@ mod pages;
 mod pressure;
 mod routing;
 mod strict;
+#[path = "../support/mod.rs"]
 mod support;
 mod tls;
 mod upgrades;

@@ -1,10 +1,10 @@
 //! What the tests stand on: the built program on manifests of the test's own, real sockets, real backends.
+#![allow(dead_code, reason = "each target of tests uses its part")]
 
 pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod gateway;
 pub(crate) mod secure;
-#[path = "../../support/trusting.rs"]
 pub(crate) mod trusting;
 
 use std::time::{Duration, Instant};
