@@ -124,7 +124,7 @@ impl HttpBody for Upload {
                     stream.state.bytes.set(stream.state.bytes.get() + data.len() as u64);
                 }
                 if let Some(trailers) = frame.trailers_mut() {
-                    headers::clean_trailers(trailers);
+                    headers::clean_request_trailers(trailers);
                 }
                 if stream.incoming.is_end_stream() {
                     stream.state.end(Progress::Done);
@@ -286,11 +286,12 @@ impl HttpBody for Body {
         }
         let Some((exchange, reply)) = &mut relay.open else { return Poll::Ready(None) };
         match reply.poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
                 if let Some(data) = frame.data_ref() {
                     exchange.sent(data.len());
                 }
-                if let Some(trailers) = frame.trailers_ref() {
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::clean_response_trailers(trailers);
                     exchange.trailers(trailers);
                 }
                 if reply.is_end_stream() {

@@ -146,30 +146,42 @@ pub(crate) fn clean_request(
     Ok(kept)
 }
 
-/// Removes from a request's trailers what would mean something in its head: framing, routing, credentials, who is asking
-/// (RFC 9110 §6.5.1). A backend may join them with the head.
-pub(crate) fn clean_trailers(trailers: &mut HeaderMap) {
-    const NEVER: [HeaderName; 14] = [
-        header::TRANSFER_ENCODING,
-        header::CONTENT_LENGTH,
-        header::CONTENT_TYPE,
-        header::CONTENT_ENCODING,
-        header::CONTENT_RANGE,
-        header::HOST,
-        header::TRAILER,
-        header::TE,
-        header::CONNECTION,
-        header::UPGRADE,
-        header::AUTHORIZATION,
-        header::PROXY_AUTHORIZATION,
-        header::COOKIE,
-        header::SET_COOKIE,
-    ];
+/// Fields that mean something in a head: framing, routing, credentials, the hop itself (RFC 9110 §6.5.1).
+const NEVER_TRAILERS: [HeaderName; 16] = [
+    header::TRANSFER_ENCODING,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::CONTENT_ENCODING,
+    header::CONTENT_RANGE,
+    header::HOST,
+    header::TRAILER,
+    header::TE,
+    header::CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    header::UPGRADE,
+    header::AUTHORIZATION,
+    header::PROXY_AUTHORIZATION,
+    header::COOKIE,
+    header::SET_COOKIE,
+];
+
+/// Removes from a request's trailers what would mean something in its head, and who is asking. A backend may join them
+/// with the head.
+pub(crate) fn clean_request_trailers(trailers: &mut HeaderMap) {
     let names: Vec<HeaderName> = trailers.keys().cloned().collect();
     for name in names {
-        if NEVER.contains(&name) || FORWARDING.contains(&name) || name.as_str().contains('_') {
+        if NEVER_TRAILERS.contains(&name) || FORWARDING.contains(&name) || name.as_str().contains('_') {
             trailers.remove(name);
         }
+    }
+}
+
+/// Removes from an answer's trailers what would mean something in its head; in HTTP/2 a field of the hop would break the
+/// stream off.
+pub(crate) fn clean_response_trailers(trailers: &mut HeaderMap) {
+    for name in &NEVER_TRAILERS {
+        trailers.remove(name);
     }
 }
 
