@@ -81,6 +81,9 @@ pub(crate) struct H1 {
     sending: Sending,
     to_head: bool,
     uploads: bool,
+    /// The request has a body that its method does not ask for. An endpoint may leave it unread, and take it for the
+    /// next request: there must be none.
+    odd_body: bool,
     /// How long an answer may take from the end of the request; zero is no limit.
     patience: Duration,
     informational: u32,
@@ -101,6 +104,7 @@ impl H1 {
             sending: Sending::default(),
             to_head: false,
             uploads: false,
+            odd_body: false,
             patience: Duration::ZERO,
             informational: 0,
             body: Decoder::Done,
@@ -136,6 +140,8 @@ impl H1 {
         if !self.uploads {
             self.watch.expect(Wait::Answer, patience, now);
         }
+        self.odd_body =
+            self.uploads && matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::DELETE);
         self.sending.begin(request, more);
     }
 
@@ -168,7 +174,7 @@ impl H1 {
                 }
                 self.watch.relax();
                 self.body = head.body;
-                self.keep_alive = head.keep_alive;
+                self.keep_alive = head.keep_alive && !self.odd_body;
                 let mut response = Response::new(());
                 *response.status_mut() = head.status;
                 *response.headers_mut() = head.headers;
