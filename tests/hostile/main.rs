@@ -1,0 +1,14 @@
+//! A hostile world: numbered inputs, sent as raw bytes through the built gateway to a backend that records. Each has its
+//! right answer, whether its connection stays, and exactly what the backend saw.
+#![allow(dead_code, reason = "tables to come use the rest")]
+
+mod chunks;
+mod early;
+mod frames;
+mod framing;
+mod recorder;
+#[path = "../support/mod.rs"]
+mod support;
+mod table;
+mod targets;
+mod trailers;

@@ -1,0 +1,256 @@
+//! The backend behind the tables: it reads strictly, and says exactly what it saw.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::backend::Backend;
+use crate::support::eventually;
+
+/// How the backend answers the requests of a case. What the tables ask in between is always echoed.
+#[derive(Clone, Default)]
+pub(crate) enum Reply {
+    /// 200 with the request's target as its body.
+    #[default]
+    Echo,
+    /// These bytes; the connection stays open.
+    Bytes(Vec<u8>),
+    /// These bytes, then the end of the connection.
+    BytesAndEnd(Vec<u8>),
+    /// These bytes as soon as the head is there, then the rest of the request is read.
+    Early(Vec<u8>),
+    /// Nothing, and the connection stays open.
+    Silence,
+}
+
+/// One thing that the backend saw.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// The request in short: see [`shorten`].
+    pub(crate) text: String,
+    /// It was not whole when its connection ended.
+    pub(crate) cut: bool,
+    /// Which connection it came over, counted from 0.
+    pub(crate) connection: usize,
+}
+
+#[derive(Default)]
+struct State {
+    log: Vec<Entry>,
+    connections: usize,
+    /// Connections within a request.
+    busy: BTreeSet<usize>,
+    reply: Reply,
+}
+
+/// A backend that remembers.
+pub(crate) struct Recorder {
+    backend: Backend,
+    state: Arc<Mutex<State>>,
+}
+
+impl Recorder {
+    pub(crate) async fn start() -> Self {
+        let state: Arc<Mutex<State>> = Arc::default();
+        let shared = state.clone();
+        let backend = Backend::on_connection(move |stream| {
+            let state = shared.clone();
+            async move {
+                let connection = {
+                    let mut state = state.lock().expect("the state");
+                    state.connections += 1;
+                    state.connections - 1
+                };
+                let mut reader = Reader { stream, buffer: Vec::new(), connection, state };
+                while reader.exchange().await {}
+            }
+        })
+        .await;
+        Self { backend, state }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.backend.port()
+    }
+
+    /// How requests are answered from now on.
+    pub(crate) fn answers(&self, reply: Reply) {
+        self.state.lock().expect("the state").reply = reply;
+    }
+
+    /// Takes what was seen, once no request is half there.
+    pub(crate) async fn take(&self) -> Vec<Entry> {
+        eventually("no request is half there", async || self.state.lock().expect("the state").busy.is_empty()).await;
+        std::mem::take(&mut self.state.lock().expect("the state").log)
+    }
+
+    /// How many connections were ever made.
+    pub(crate) fn connections(&self) -> usize {
+        self.state.lock().expect("the state").connections
+    }
+}
+
+struct Reader {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    connection: usize,
+    state: Arc<Mutex<State>>,
+}
+
+impl Reader {
+    /// One request and its answer; false at the end.
+    async fn exchange(&mut self) -> bool {
+        let Some(head) = self.head().await else { return false };
+        let asked_in_between = head.starts_with("GET /after ") || head.starts_with("GET /probe ");
+        let reply = match asked_in_between {
+            true => Reply::Echo,
+            false => self.state.lock().expect("the state").reply.clone(),
+        };
+        if let Reply::Early(bytes) = &reply {
+            let _ = self.stream.write_all(bytes).await;
+        }
+        let mut body = Vec::new();
+        let whole = self.body(&head, &mut body).await.is_some();
+        self.saw(shorten(&head, &body), !whole);
+        if !whole {
+            return false;
+        }
+        let sent = match &reply {
+            Reply::Echo => self.stream.write_all(&echo(&head)).await,
+            Reply::Bytes(bytes) | Reply::BytesAndEnd(bytes) => self.stream.write_all(bytes).await,
+            Reply::Early(_) | Reply::Silence => Ok(()),
+        };
+        sent.is_ok() && !matches!(reply, Reply::BytesAndEnd(_))
+    }
+
+    async fn head(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+                let head = self.buffer.drain(..end + 4).take(end).collect::<Vec<_>>();
+                return Some(String::from_utf8_lossy(&head).into_owned());
+            }
+            if self.fill().await.is_none() {
+                if !self.buffer.is_empty() {
+                    self.saw(String::from_utf8_lossy(&self.buffer).into_owned(), true);
+                }
+                return None;
+            }
+        }
+    }
+
+    /// The body by its one framing. Chunks are joined; trailers stand after an empty line.
+    async fn body(&mut self, head: &str, body: &mut Vec<u8>) -> Option<()> {
+        let fields = |name: &str| -> Vec<&str> {
+            let all = head.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
+            all.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).collect()
+        };
+        match (&fields("content-length")[..], &fields("transfer-encoding")[..]) {
+            ([], []) => Some(()),
+            ([length], []) => {
+                let length = length.parse().expect("a length that is one");
+                self.take(length, body).await
+            }
+            ([], ["chunked"]) => self.chunks(body).await,
+            _ => panic!("the framing is in doubt: {head}"),
+        }
+    }
+
+    async fn chunks(&mut self, body: &mut Vec<u8>) -> Option<()> {
+        loop {
+            let size = self.line().await?;
+            let size = usize::from_str_radix(&size, 16).expect("a size and no more");
+            if size == 0 {
+                break;
+            }
+            self.take(size, body).await?;
+            assert_eq!(self.line().await?, "", "a chunk ends where it should");
+        }
+        let mut trailers = self.line().await?;
+        while !trailers.is_empty() {
+            body.extend_from_slice(format!("\n\n{trailers}").as_bytes());
+            trailers = self.line().await?;
+        }
+        Some(())
+    }
+
+    async fn line(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.buffer.windows(2).position(|window| window == b"\r\n") {
+                let line = self.buffer.drain(..end + 2).take(end).collect::<Vec<_>>();
+                return Some(String::from_utf8_lossy(&line).into_owned());
+            }
+            self.fill().await?;
+        }
+    }
+
+    async fn take(&mut self, length: usize, into: &mut Vec<u8>) -> Option<()> {
+        let mut left = length;
+        loop {
+            let count = left.min(self.buffer.len());
+            into.extend(self.buffer.drain(..count));
+            left -= count;
+            if left == 0 {
+                return Some(());
+            }
+            self.fill().await?;
+        }
+    }
+
+    async fn fill(&mut self) -> Option<()> {
+        let read = self.stream.read_buf(&mut self.buffer).await.ok().filter(|&count| count > 0);
+        if read.is_some() {
+            self.state.lock().expect("the state").busy.insert(self.connection);
+        }
+        read.map(drop)
+    }
+
+    fn saw(&self, text: String, cut: bool) {
+        let mut state = self.state.lock().expect("the state");
+        state.log.push(Entry { text, cut, connection: self.connection });
+        if cut || self.buffer.is_empty() {
+            state.busy.remove(&self.connection);
+        }
+    }
+}
+
+fn echo(head: &str) -> Vec<u8> {
+    let target = head.split(' ').nth(1).unwrap_or_default();
+    let body = if head.starts_with("HEAD ") { "" } else { target };
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", target.len()).into_bytes()
+}
+
+/// A request without what every good one has: the version, `host: a.example`, and our own lines about who is asking.
+/// Anything odd about these stays, and what is missing is named; so the rest is exactly what was sent.
+pub(crate) fn shorten(head: &str, body: &[u8]) -> String {
+    let mut lines = head.split("\r\n");
+    let line = lines.next().unwrap_or_default();
+    let mut kept: Vec<String> = vec![line.strip_suffix(" HTTP/1.1").unwrap_or(line).to_owned()];
+    let mut fields: Vec<&str> = lines.collect();
+    let host = fields.iter().find_map(|field| field.strip_prefix("host: ")).unwrap_or_default().to_owned();
+    let port = host.rsplit_once(':').map_or("80", |(_, port)| port);
+    for ours in [
+        "x-forwarded-for: 127.0.0.1".to_owned(),
+        "x-real-ip: 127.0.0.1".to_owned(),
+        "x-forwarded-proto: http".to_owned(),
+        format!("x-forwarded-port: {port}"),
+        format!("x-forwarded-host: {host}"),
+        "x-forwarded-server: ".to_owned(),
+        "host: a.example".to_owned(),
+    ] {
+        let whole = !ours.ends_with(' ');
+        match fields.iter().position(|field| if whole { **field == *ours } else { field.starts_with(&ours) }) {
+            Some(at) => drop(fields.remove(at)),
+            None if ours.starts_with("host") => {}
+            None => kept.push(format!("({ours} is missing)")),
+        }
+    }
+    kept.extend(fields.into_iter().map(str::to_owned));
+    let mut text = kept.join("\n");
+    if !body.is_empty() {
+        text.push_str("\n\n");
+        text.push_str(&String::from_utf8_lossy(body));
+    }
+    text
+}
