@@ -1,7 +1,7 @@
 //! Bodies on their way through: an upload from the client, an answer to it. Frames are passed on as they come; what is
 //! kept is counts, a deadline, and the end.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::exchange::Exchange;
 use super::headers;
+use super::http1::{BodyError, Wire};
 use super::upstream::{Reply, ReplyError};
 use super::watch::Watch;
 
@@ -64,10 +65,45 @@ pub(crate) enum Upload {
     Stream(Box<Stream>),
 }
 
+/// A request's body, as its client's connection has it.
+#[derive(Debug)]
+pub(crate) enum ClientBody {
+    Empty,
+    Http1(Rc<RefCell<Wire>>),
+    Http2(Incoming),
+}
+
+impl ClientBody {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+        match self {
+            Self::Empty => Poll::Ready(None),
+            Self::Http1(wire) => wire.borrow_mut().poll_body(cx).map(|frame| frame.map(|frame| Ok(frame?))),
+            Self::Http2(incoming) => Pin::new(incoming).poll_frame(cx).map(|frame| frame.map(|frame| Ok(frame?))),
+        }
+    }
+
+    /// Whether it has no more frames.
+    pub(crate) fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Http1(wire) => wire.borrow().is_end_stream(),
+            Self::Http2(incoming) => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Http1(wire) => wire.borrow().size_hint(),
+            Self::Http2(incoming) => incoming.size_hint(),
+        }
+    }
+}
+
 /// A body that has frames.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    incoming: Incoming,
+    incoming: ClientBody,
     state: Rc<UploadState>,
     patience: Patience,
     sleep: Option<Pin<Box<Sleep>>>,
@@ -79,13 +115,15 @@ pub(crate) struct Stream {
 pub(crate) enum UploadError {
     #[error("the client stopped sending its body")]
     Stalled,
-    #[error("read the client's body")]
-    Client(#[source] hyper::Error),
+    #[error(transparent)]
+    Http1(#[from] BodyError),
+    #[error(transparent)]
+    Http2(#[from] hyper::Error),
 }
 
 impl Upload {
     /// Streams `incoming`; the state tells how it went.
-    pub(crate) fn stream(incoming: Incoming, patience: Patience) -> (Self, Rc<UploadState>) {
+    pub(crate) fn stream(incoming: ClientBody, patience: Patience) -> (Self, Rc<UploadState>) {
         let state = Rc::new(UploadState::default());
         let stream = Stream { incoming, state: state.clone(), patience, sleep: None, waiting_since: None };
         (Self::Stream(Box::new(stream)), state)
@@ -117,7 +155,7 @@ impl HttpBody for Upload {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         let Self::Stream(stream) = &mut *self else { return Poll::Ready(None) };
-        match Pin::new(&mut stream.incoming).poll_frame(cx) {
+        match stream.incoming.poll_frame(cx) {
             Poll::Ready(Some(Ok(mut frame))) => {
                 stream.waiting_since = None;
                 if let Some(data) = frame.data_ref() {
@@ -133,7 +171,7 @@ impl HttpBody for Upload {
             }
             Poll::Ready(Some(Err(error))) => {
                 stream.state.end(Progress::Broken);
-                Poll::Ready(Some(Err(UploadError::Client(error))))
+                Poll::Ready(Some(Err(error)))
             }
             Poll::Ready(None) => {
                 stream.state.end(Progress::Done);

@@ -1,6 +1,7 @@
 //! The life of a client's connection: who it is, what it speaks, and its requests until it ends.
 
 use std::cell::{Cell, OnceCell};
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -10,13 +11,17 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
+use bytes::BytesMut;
 use http::{HeaderMap, HeaderValue};
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 
+use super::body::ClientBody;
 use super::headers::{self, Origin, Said};
+use super::http1;
 use super::io::{Io, Socket, Transport};
 use super::proxy_protocol::{self, Header};
 use super::serve::serve;
@@ -55,6 +60,8 @@ pub(crate) struct Connection {
     resets: Cell<(u32, u32)>,
     /// Of HTTP/2: its streams run beside it, and its deadlines are its own to look at.
     task: OnceCell<Waker>,
+    /// Of HTTP/1: who gets the bytes of a connection that becomes a tunnel.
+    pub(crate) heir: Cell<Option<oneshot::Sender<(Io, BytesMut)>>>,
 }
 
 impl Connection {
@@ -125,7 +132,14 @@ impl Connection {
         }
     }
 
-    fn must_close(&self) -> bool {
+    /// The bytes of this connection, and what the client has said already, once the 101 has been written.
+    pub(crate) fn hand_over(&self) -> oneshot::Receiver<(Io, BytesMut)> {
+        let (heir, bytes) = oneshot::channel();
+        self.heir.set(Some(heir));
+        bytes
+    }
+
+    pub(crate) fn must_close(&self) -> bool {
         self.closing.get() || self.worker.phase() >= Phase::Draining
     }
 }
@@ -207,7 +221,7 @@ async fn live(
     let (transport, kind, tls) = match kind {
         Spoken::Tls => {
             let acceptor = tokio_rustls::TlsAcceptor::from(worker.shared.server_tls.clone());
-            let stream = acceptor.accept(socket).await?;
+            let stream = Box::pin(acceptor.accept(socket)).await?;
             let session = stream.get_ref().1;
             let kind = if session.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
             let label = session.negotiated_cipher_suite().map(|suite| TlsLabel::of(suite.suite()));
@@ -232,13 +246,15 @@ async fn live(
         closing: Cell::new(false),
         resets: Cell::new((0, 0)),
         task: OnceCell::new(),
+        heir: Cell::new(None),
         listener,
     });
-    let io = TokioIo::new(Io::new(transport, watch));
+    let io = Io::new(transport, watch);
     match kind {
-        Spoken::Http2 => http_2(connection, io).await,
-        _ => http_1(connection, io).await,
+        Spoken::Http2 => Box::pin(http_2(connection, TokioIo::new(io))).await?,
+        _ => http1::serve_all(connection, io).await,
     }
+    Ok(())
 }
 
 fn origin(worker: &Worker, peer: SocketAddr, tls: bool) -> Origin {
@@ -297,30 +313,6 @@ async fn look(stream: &TcpStream, may_proxy: bool) -> Result<Option<(Vec<u8>, Op
     }
 }
 
-async fn http_1(connection: Rc<Connection>, io: TokioIo<Io>) -> Result<(), Ended> {
-    let mut builder = http1::Builder::new();
-    builder.max_header_size(connection.listener.max_header_bytes);
-    builder.max_buf_size((connection.listener.max_header_bytes + 8192).max(64 * 1024));
-    let cx = connection.clone();
-    let service = service_fn(move |request| serve(cx.clone(), request));
-    let mut serving = pin!(builder.serve_connection(io, service).with_upgrades());
-    let mut registration = None;
-    let mut shutting = false;
-    std::future::poll_fn(|cx| {
-        registration.get_or_insert_with(|| connection.worker.on_phase(cx.waker().clone()));
-        if !shutting && connection.must_close() {
-            shutting = true;
-            serving.as_mut().graceful_shutdown();
-        }
-        if connection.worker.phase() == Phase::Over {
-            return Poll::Ready(Ok(()));
-        }
-        serving.as_mut().poll(cx)
-    })
-    .await
-    .map_err(Ended::from)
-}
-
 async fn http_2(connection: Rc<Connection>, io: TokioIo<Io>) -> Result<(), Ended> {
     let settings = &connection.listener.http2;
     let mut builder = http2::Builder::new(LocalExecutor);
@@ -336,7 +328,8 @@ async fn http_2(connection: Rc<Connection>, io: TokioIo<Io>) -> Result<(), Ended
     let cx = connection.clone();
     let service = service_fn(move |request| {
         cx.count_stream();
-        serve(cx.clone(), request)
+        let serving = serve(cx.clone(), request.map(ClientBody::Http2));
+        async { Ok::<_, Infallible>(serving.await) }
     });
     let mut serving = pin!(builder.serve_connection(io, service));
     let mut registration = None;

@@ -30,6 +30,9 @@ pub enum Error {
     /// Too many header fields, or too many bytes of them.
     #[error("the request head is too large")]
     HeadTooLarge,
+    /// A target longer than any.
+    #[error("the request target is too long")]
+    TargetTooLong,
     /// CONNECT, TRACE.
     #[error("method not allowed")]
     MethodNotAllowed,
@@ -105,6 +108,7 @@ impl Error {
             | Self::UnderscoreHeader
             | Self::BodyMalformed => StatusCode::BAD_REQUEST,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::MethodNotImplemented | Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
@@ -139,6 +143,7 @@ impl Error {
             | Self::BadPath(_)
             | Self::UnderscoreHeader
             | Self::HeadTooLarge
+            | Self::TargetTooLong
             | Self::MethodNotAllowed
             | Self::MethodNotImplemented
             | Self::TransferCoding
@@ -165,7 +170,7 @@ impl Error {
             Self::BadHost(_) => Refusal::BadHost,
             Self::BadPath(_) => Refusal::BadPath,
             Self::UnderscoreHeader | Self::Expectation => Refusal::BadHeader,
-            Self::HeadTooLarge => Refusal::HeaderTooLarge,
+            Self::HeadTooLarge | Self::TargetTooLong => Refusal::HeaderTooLarge,
             Self::MethodNotAllowed | Self::MethodNotImplemented => Refusal::MethodNotAllowed,
             Self::TransferCoding => Refusal::UnknownCoding,
             Self::BodyStalled => Refusal::BodyTimeout,

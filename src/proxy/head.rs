@@ -5,9 +5,10 @@ use std::borrow::Cow;
 
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderValue, Method, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 
 use super::Error;
+use super::h1::Decoder;
 use super::headers::Marks;
 
 /// The most bytes of a host: a DNS name is at most 253, and a dot and brackets are allowed for.
@@ -34,11 +35,8 @@ pub(crate) fn check(parts: &Parts, marks: Marks, has_body: bool) -> Result<Optio
         return Err(Error::HeadTooLarge);
     }
     let authority = if parts.version == Version::HTTP_2 { authority_of_2(parts)? } else { authority_of_1(parts)? };
-    if marks.transfer_encoding {
-        transfer_encoding(parts)?;
-    }
-    if marks.content_length {
-        content_length(parts)?;
+    if marks.transfer_encoding || marks.content_length {
+        framing(&parts.headers, parts.version)?;
     }
     if marks.expect
         && let Some(expect) = parts.headers.get(EXPECT)
@@ -191,15 +189,31 @@ fn optional_port(bytes: &[u8]) -> Result<Option<u16>, Error> {
     digits.parse().ok().filter(|&port| port > 0).map(Some).ok_or(BAD_HOST)
 }
 
-/// Exactly one `Transfer-Encoding: chunked`, or none: the parser looks only at the last coding (RFC 9112 §6.1).
-fn transfer_encoding(parts: &Parts) -> Result<(), Error> {
-    let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
-    let Some(coding) = codings.next() else { return Ok(()) };
+/// How the body of a request ends: by one length, by chunks, or before it begins. Anything else could be two requests to
+/// somebody (RFC 9112 §6.1, §6.3).
+pub(crate) fn framing(headers: &HeaderMap, version: Version) -> Result<Decoder, Error> {
+    let length = content_length(headers)?;
+    if !transfer_encoding(headers)? {
+        return Ok(Decoder::length(length.unwrap_or(0)));
+    }
+    if length.is_some() {
+        return Err(Error::BadFraming("a Transfer-Encoding beside a Content-Length"));
+    }
+    if version != Version::HTTP_11 {
+        return Err(Error::BadFraming("a Transfer-Encoding that this version of HTTP does not have"));
+    }
+    Ok(Decoder::chunked())
+}
+
+/// Exactly one `Transfer-Encoding: chunked`, or none.
+fn transfer_encoding(headers: &HeaderMap) -> Result<bool, Error> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return Ok(false) };
     if codings.next().is_some() {
         return Err(Error::BadFraming("more than one Transfer-Encoding"));
     }
     if coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") {
-        return Ok(());
+        return Ok(true);
     }
     let known = |name: &[u8]| {
         [&b"gzip"[..], b"x-gzip", b"deflate", b"compress", b"x-compress"]
@@ -213,18 +227,19 @@ fn transfer_encoding(parts: &Parts) -> Result<(), Error> {
     Err(Error::BadFraming("a Transfer-Encoding other than chunked"))
 }
 
-/// Several equal lengths are one; the parser has refused different ones in HTTP/1.
-fn content_length(parts: &Parts) -> Result<(), Error> {
-    let mut lengths = parts.headers.get_all(CONTENT_LENGTH).iter();
-    let Some(first) = lengths.next() else { return Ok(()) };
+/// Several equal lengths are one.
+fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Error> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return Ok(None) };
     if lengths.any(|other| other != first) {
         return Err(Error::BadFraming("differing Content-Length"));
     }
-    let digits = first.as_bytes();
-    if digits.is_empty() || digits.len() > 19 || !digits.iter().all(u8::is_ascii_digit) {
-        return Err(Error::BadFraming("a Content-Length that is none"));
+    const BAD: Error = Error::BadFraming("a Content-Length that is none");
+    let digits = std::str::from_utf8(first.as_bytes()).map_err(|_| BAD)?;
+    if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Err(BAD);
     }
-    Ok(())
+    digits.parse().map(Some).map_err(|_| BAD)
 }
 
 #[cfg(test)]

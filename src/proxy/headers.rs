@@ -2,6 +2,7 @@
 
 use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 
+use super::h1::write_field;
 use crate::route::{ForwardedHeaders, UnderscoreHeaders};
 
 /// Fields that speak of a request's origin; replaced when they come from a peer that is not trusted.
@@ -326,14 +327,6 @@ pub(crate) fn write_forwarding(
         write_field(out, &X_FORWARDED_HOST, host);
     }
     write_field(out, &X_FORWARDED_SERVER, &origin.server);
-}
-
-/// Writes one field as a line of a head.
-pub(crate) fn write_field(out: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
-    out.extend_from_slice(name.as_str().as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value.as_bytes());
-    out.extend_from_slice(b"\r\n");
 }
 
 fn append(headers: &mut HeaderMap, address: &HeaderValue) {

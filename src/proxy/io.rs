@@ -98,9 +98,19 @@ impl Io {
     /// Whether there may be bytes to read; without a system call. TLS may hold some that its socket does not.
     pub(crate) fn may_have_more(&self, cx: &mut Context<'_>) -> bool {
         match &self.transport {
-            Transport::Plain(socket) => socket.stream.poll_read_ready(cx).is_ready(),
+            Transport::Plain(socket) => !socket.ahead.is_empty() || socket.stream.poll_read_ready(cx).is_ready(),
             Transport::Server(_) | Transport::Client(_) => true,
         }
+    }
+
+    /// Lets the peer see an error instead of an orderly end when this is dropped.
+    pub(crate) fn reset_at_end(&self) {
+        let stream = match &self.transport {
+            Transport::Plain(socket) => &socket.stream,
+            Transport::Server(tls) => &tls.get_ref().0.stream,
+            Transport::Client(tls) => &tls.get_ref().0.stream,
+        };
+        let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
     }
 
     fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {

@@ -1,16 +1,14 @@
 //! The life of a request, in order: checked, routed, forwarded, answered. The page to open first.
 
-use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body as _;
-use hyper::body::Incoming;
 
 use super::Error;
-use super::body::{Body, Patience, Upload};
+use super::body::{Body, ClientBody, Patience, Upload};
 use super::connection::Connection;
 use super::exchange::{Exchange, Refused};
 use super::forward::{Outgoing, Replay, forward};
@@ -25,11 +23,7 @@ use crate::route::{Action, Protocol, Upstream};
 /// Answers one request. Never fails: what goes wrong is an answer too.
 ///
 /// All that needs no waiting is done before there is a future, which therefore stays small: it is moved more than once.
-pub(crate) fn serve(
-    connection: Rc<Connection>,
-    request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<Body>, Infallible>> {
-    let http_10 = request.version() == Version::HTTP_10;
+pub(crate) fn serve(connection: Rc<Connection>, request: Request<ClientBody>) -> impl Future<Output = Response<Body>> {
     let received = receive(&connection, request);
     async move {
         let answered = match received {
@@ -48,10 +42,8 @@ pub(crate) fn serve(
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
         }
-        if !http_10 || response.version() != Version::HTTP_11 {
-            *response.version_mut() = if connection.http2 { Version::HTTP_2 } else { Version::HTTP_11 };
-        }
-        Ok(response)
+        *response.version_mut() = if connection.http2 { Version::HTTP_2 } else { Version::HTTP_11 };
+        response
     }
 }
 
@@ -65,7 +57,7 @@ enum Next {
     Tunnel { exchange: Box<Exchange>, route: Arc<CompiledRoute>, outgoing: Box<Outgoing>, wish: Box<Wish> },
 }
 
-fn receive(connection: &Rc<Connection>, request: Request<Incoming>) -> Result<Next, Refused> {
+fn receive(connection: &Rc<Connection>, request: Request<ClientBody>) -> Result<Next, Refused> {
     let (mut parts, body) = request.into_parts();
     let marks = Marks::of(&parts.headers);
     let mut exchange = Exchange::begin(connection, &parts, marks);
@@ -79,7 +71,7 @@ fn receive(connection: &Rc<Connection>, request: Request<Incoming>) -> Result<Ne
     // 7 action
     match &route.route.action {
         Action::Forward(upstream) => {
-            let wish = if marks.upgrade { upgrade::requested(&mut parts) } else { None };
+            let wish = if marks.upgrade { upgrade::requested(&parts) } else { None };
             let received = Received { parts, marks, body, port };
             let outgoing = match prepare(connection, &mut exchange, upstream, received, wish.is_some()) {
                 Ok(outgoing) => outgoing,
@@ -158,7 +150,7 @@ fn origin_form(uri: &Uri, path: Option<&str>) -> Option<Uri> {
 struct Received {
     parts: Parts,
     marks: Marks,
-    body: Incoming,
+    body: ClientBody,
     /// The port that the client named.
     port: Option<u16>,
 }
@@ -237,8 +229,15 @@ fn body_length(upload: &Upload) -> Framing {
 
 /// The answer to a request that is not forwarded, or whose endpoint failed.
 fn refuse((mut exchange, error): Refused) -> Response<Body> {
-    let text = error.body();
-    let mut response = Response::new(Body::from(text));
+    let response = refusal(error, !exchange.connection.http2);
+    tracing::debug!(peer = %exchange.connection.peer, status = error.status().as_u16(), %error, "refused");
+    exchange.refused(error.status(), Some(error.reason()), error.body().len());
+    response
+}
+
+/// What a client is told of an error. `http_1` is whether its connection is all that the request has.
+pub(crate) fn refusal(error: Error, http_1: bool) -> Response<Body> {
+    let mut response = Response::new(Body::from(error.body()));
     *response.status_mut() = error.status();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -246,11 +245,9 @@ fn refuse((mut exchange, error): Refused) -> Response<Body> {
     if error == Error::MethodNotAllowed {
         headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
     }
-    if error.closes() && !exchange.connection.http2 {
+    if error.closes() && http_1 {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    tracing::debug!(peer = %exchange.connection.peer, status = error.status().as_u16(), %error, "refused");
-    exchange.refused(error.status(), Some(error.reason()), text.len());
     response
 }
 

@@ -6,9 +6,8 @@ use std::time::Instant;
 use bytes::BytesMut;
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode, Version, header};
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::oneshot;
 
 use super::balance::{Choice, MAX_ENDPOINTS};
 use super::body::Body;
@@ -30,12 +29,11 @@ const BUFFER: usize = 8 * 1024;
 /// An upgrade that a client asks for.
 pub(crate) struct Wish {
     token: HeaderValue,
-    client: OnUpgrade,
 }
 
 /// The upgrade that a request with an `Upgrade` field asks for: `Connection: upgrade` and one token other than HTTP/2's own (RFC 9113 has no
 /// `h2c` upgrade any more; passing it on would open a way around routing).
-pub(crate) fn requested(parts: &mut Parts) -> Option<Wish> {
+pub(crate) fn requested(parts: &Parts) -> Option<Wish> {
     if parts.version != Version::HTTP_11 {
         return None;
     }
@@ -46,8 +44,7 @@ pub(crate) fn requested(parts: &mut Parts) -> Option<Wish> {
     if !single || !asked || token.as_bytes().get(..2).is_some_and(|start| start.eq_ignore_ascii_case(b"h2")) {
         return None;
     }
-    let client = parts.extensions.remove::<OnUpgrade>()?;
-    Some(Wish { token, client })
+    Some(Wish { token })
 }
 
 /// Sends an upgrade request and, on its 101, joins the two connections.
@@ -118,29 +115,35 @@ pub(crate) async fn tunnel(
     }
     exchange.answered(parts.status, &parts.headers, lease);
     exchange.streaming();
-    tokio::task::spawn_local(join(exchange, wish.client, endpoint, early));
+    let client = exchange.connection.hand_over();
+    tokio::task::spawn_local(join(exchange, client, endpoint, early));
     Ok(Response::from_parts(parts, Body::empty()))
 }
 
 /// Copies both ways until one side ends, or the worker is over. `early` is what the endpoint has said already.
-async fn join(mut exchange: Box<Exchange>, client: OnUpgrade, mut endpoint: Io, early: BytesMut) {
+async fn join(
+    mut exchange: Box<Exchange>,
+    client: oneshot::Receiver<(Io, BytesMut)>,
+    mut endpoint: Io,
+    early: BytesMut,
+) {
     let connection = exchange.connection.clone();
     let counted = Counted::new(&connection.worker, connection.index);
     let watch: &Watch = &connection.watch;
     watch.relax();
     let limit = connection.worker.shared.transport.dial_timeout;
-    let client: Upgraded = match tokio::time::timeout(limit, client).await {
+    let (mut client, said) = match tokio::time::timeout(limit, client).await {
         Ok(Ok(client)) => client,
-        Ok(Err(error)) => return tracing::debug!(%error, "an upgrade came to nothing"),
+        Ok(Err(_)) => return tracing::debug!("an upgrade came to nothing: the client has left"),
         Err(_) => return tracing::debug!("an upgrade was not completed in time"),
     };
-    let mut client = TokioIo::new(client);
     let worker = connection.worker.clone();
     let mut copying = std::pin::pin!(async {
         client.write_all(&early).await?;
+        endpoint.write_all(&said).await?;
         let (received, sent) =
             tokio::io::copy_bidirectional_with_sizes(&mut client, &mut endpoint, BUFFER, BUFFER).await?;
-        std::io::Result::Ok((received, sent + early.len() as u64))
+        std::io::Result::Ok((received + said.len() as u64, sent + early.len() as u64))
     });
     let mut registration = None;
     let copied = std::future::poll_fn(|cx| {

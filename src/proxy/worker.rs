@@ -8,9 +8,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::{ArcSwap, Cache};
+use http::HeaderValue;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
@@ -80,6 +81,7 @@ pub(crate) struct Worker {
     pub(crate) pool: Rc<Pool>,
     pub(crate) random: Cell<u64>,
     router: RefCell<Cache<Arc<ArcSwap<Router>>, Arc<Router>>>,
+    date: RefCell<(u64, HeaderValue)>,
     wakers: RefCell<HashMap<u64, Waker, foldhash::fast::FixedState>>,
     next_waker: Cell<u64>,
 }
@@ -107,6 +109,18 @@ impl Worker {
 
     pub(crate) fn phase(&self) -> Phase {
         self.shared.phase.get()
+    }
+
+    /// The `Date` of an answer that has none; made once a second.
+    pub(crate) fn date(&self) -> HeaderValue {
+        let now = SystemTime::now();
+        let second = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let mut date = self.date.borrow_mut();
+        if date.0 != second {
+            let text = httpdate::fmt_http_date(now);
+            *date = (second, HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("")));
+        }
+        date.1.clone()
     }
 
     pub(crate) fn load(&self) -> &Load {
@@ -165,6 +179,7 @@ pub(crate) fn run(
         ),
         random: Cell::new(0x9e37_79b9_7f4a_7c15 ^ ((id as u64 + 1) << 32) ^ shared.seed),
         router: RefCell::new(Cache::new(shared.router.clone())),
+        date: RefCell::new((0, HeaderValue::from_static(""))),
         wakers: RefCell::default(),
         next_waker: Cell::new(0),
         shared,

@@ -1,41 +1,21 @@
 //! A connection to an endpoint that speaks HTTP/1.1: one exchange after the other, driven by whoever has the exchange.
-//!
-//! hyper's client would need a task for each connection, two channels for each exchange, a map of fields to write a
-//! head from and a copy of it in case it must be sent again. What we pass on needs none of these, and a quarter of the
-//! time that a request took outside the kernel went into them. Parsing is httparse's, as it is with hyper.
-
-mod body;
-mod head;
-mod send;
 
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::{Method, Request, Response};
-use http_body::{Frame, SizeHint};
-use tokio::io::AsyncReadExt;
+use http::{Method, Request, Response, StatusCode};
+use http_body::{Body as _, Frame, SizeHint};
 
-use self::body::{Decoded, Decoder};
-use self::send::Sending;
 use super::super::body::Upload;
+use super::super::h1::{Decoded, Decoder, Framing, Input, Malformed, Sending, read_response, write_request_line};
 use super::super::io::Io;
 use super::super::watch::{Alarm, Wait, Watch};
 
-/// How much is read at once, at first …
-const LEAST_READ: usize = 8 * 1024;
-/// … and at most, while answers fill it.
-const MOST_READ: usize = 64 * 1024;
 /// The most informational answers before the final one; 100 (Continue) and 103 (Early Hints) come once or twice.
 const MOST_INFORMATIONAL: u32 = 16;
-
-/// An answer that breaks a rule of HTTP/1.1, and which.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Malformed(&'static str);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -75,10 +55,8 @@ pub(crate) struct H1 {
     io: Io,
     watch: Arc<Watch>,
     alarm: Alarm,
-    input: BytesMut,
-    /// How much to read at once.
-    room: usize,
-    sending: Sending,
+    input: Input,
+    sending: Sending<Upload>,
     to_head: bool,
     uploads: bool,
     /// The request has a body that its method does not ask for. An endpoint may leave it unread, and take it for the
@@ -99,8 +77,7 @@ impl H1 {
             io,
             alarm: Alarm::new(watch.clone()),
             watch,
-            input: BytesMut::new(),
-            room: LEAST_READ,
+            input: Input::default(),
             sending: Sending::default(),
             to_head: false,
             uploads: false,
@@ -118,8 +95,8 @@ impl H1 {
         if !self.io.may_have_more(&mut cx) {
             return false;
         }
-        let stale = self.poll_fill(&mut cx).is_ready();
-        self.input = BytesMut::new();
+        let stale = self.input.poll_fill(&mut self.io, &mut cx).is_ready();
+        self.input.rest();
         stale
     }
 
@@ -142,7 +119,13 @@ impl H1 {
         }
         self.odd_body =
             self.uploads && matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::DELETE);
-        self.sending.begin(request, more);
+        let upload = std::mem::take(request.body_mut());
+        let framing = upload.size_hint().exact().map_or(Framing::Chunked, Framing::Length);
+        self.sending.begin(upload, framing, true, |out| {
+            write_request_line(out, request);
+            more(out);
+            out.extend_from_slice(b"\r\n");
+        });
     }
 
     /// The body of a request of which not a byte has gone out.
@@ -153,7 +136,7 @@ impl H1 {
     /// The head of the answer, while the request goes out.
     pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<()>, Lost>> {
         if self.sending.goes_on() && self.sending.poll(&mut self.io, cx).is_ready() {
-            if self.sending.is_broken_by_client() {
+            if self.sending.is_broken_by_source() {
                 return Poll::Ready(Err(Lost::Upload));
             }
             if self.uploads {
@@ -162,26 +145,23 @@ impl H1 {
         }
         loop {
             if !self.input.is_empty()
-                && let Some(head) = head::read(&mut self.input, self.to_head)?
+                && let Some(head) = read_response(&mut self.input, self.to_head)?
             {
+                let status = head.response.status();
                 // 101 is an answer (RFC 9110 §15.2.2); the others come before one.
-                if head.status.is_informational() && head.status.as_u16() != 101 {
+                if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
                     self.informational += 1;
                     if self.informational > MOST_INFORMATIONAL {
-                        return Poll::Ready(Err(Malformed("it has too many informational heads").into()));
+                        return Poll::Ready(Err(Malformed::Rule("it has too many informational heads").into()));
                     }
                     continue;
                 }
                 self.watch.relax();
                 self.body = head.body;
                 self.keep_alive = head.keep_alive && !self.odd_body;
-                let mut response = Response::new(());
-                *response.status_mut() = head.status;
-                *response.headers_mut() = head.headers;
-                *response.extensions_mut() = head.extensions;
-                return Poll::Ready(Ok(response));
+                return Poll::Ready(Ok(head.response));
             }
-            match self.poll_fill(cx) {
+            match self.input.poll_fill(&mut self.io, cx) {
                 Poll::Ready(Ok(1..)) => {}
                 Poll::Ready(_) if self.input.is_empty() => return Poll::Ready(Err(Lost::Closed)),
                 Poll::Ready(_) => return Poll::Ready(Err(Lost::Cut)),
@@ -204,7 +184,7 @@ impl H1 {
                 Ok(Decoded::More) => {}
                 Err(error) => return Poll::Ready(Some(Err(error.into()))),
             }
-            match self.poll_fill(cx) {
+            match self.input.poll_fill(&mut self.io, cx) {
                 Poll::Ready(Ok(1..)) => {}
                 Poll::Ready(Ok(0)) if self.body == Decoder::Close => self.body = Decoder::Done,
                 Poll::Ready(Ok(0)) => return Poll::Ready(Some(Err(BodyError::Cut))),
@@ -234,39 +214,21 @@ impl H1 {
 
     /// What is left of the answer's body.
     pub(crate) fn size_hint(&self) -> SizeHint {
-        match self.body {
-            Decoder::Done => SizeHint::with_exact(0),
-            Decoder::Length(left) => SizeHint::with_exact(left),
-            Decoder::Chunked(_) | Decoder::Close => SizeHint::default(),
-        }
+        self.body.size_hint()
     }
 
     /// Whether another exchange may follow: request and answer have ended where they should, and nothing is left over.
     pub(crate) fn may_go_on(&mut self) -> bool {
         let whole = self.keep_alive && self.sending.is_done() && self.is_end_stream() && self.input.is_empty();
         if whole {
-            // An idle connection holds no buffer.
-            self.input = BytesMut::new();
-            self.room = LEAST_READ;
+            self.input.rest();
         }
         whole
     }
 
     /// What follows a 101: the bytes themselves, and those that came with the answer.
-    pub(crate) fn into_tunnel(self: Box<Self>) -> (Io, BytesMut) {
-        (self.io, self.input)
-    }
-
-    /// Reads more. Ready with 0 at the end.
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.input.capacity() - self.input.len() < self.room {
-            self.input.reserve(self.room);
-        }
-        let space = self.input.capacity() - self.input.len();
-        let count = ready!(pin!(self.io.read_buf(&mut self.input)).poll(cx))?;
-        if count == space {
-            self.room = (self.room * 2).min(MOST_READ);
-        }
-        Poll::Ready(Ok(count))
+    pub(crate) fn into_tunnel(mut self: Box<Self>) -> (Io, BytesMut) {
+        let early = self.input.take();
+        (self.io, early)
     }
 }

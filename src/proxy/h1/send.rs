@@ -1,22 +1,18 @@
-//! A request on its way out: its head, then its body as it comes, framed anew.
+//! A message on its way out: its head, then its body as it comes, framed anew.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use http::Request;
-use http_body::Body as _;
+use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
 
-use super::super::super::body::Upload;
-use super::super::super::headers::write_field;
-use super::super::super::io::Io;
-use super::head;
+use super::head::write_field;
 
-/// What is left to write of a request.
+/// What is left to write of a message.
 #[derive(Debug)]
-pub(super) struct Sending {
+pub(crate) struct Sending<B> {
     /// The head, or what stands before data.
     before: Vec<u8>,
     /// How much of it has been written.
@@ -24,8 +20,10 @@ pub(super) struct Sending {
     data: Bytes,
     /// What stands after data.
     after: &'static [u8],
-    upload: Upload,
+    body: Option<B>,
     framing: Framing,
+    /// Whether trailers are wanted.
+    trailers: bool,
     stage: Stage,
     /// A byte has gone out, or a frame of the body has been taken.
     begun: bool,
@@ -33,10 +31,12 @@ pub(super) struct Sending {
 
 /// How the end of a body is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Framing {
+pub(crate) enum Framing {
     /// By its length, of which so much is to come.
     Length(u64),
     Chunked,
+    /// By the end of the connection.
+    Close,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,82 +51,98 @@ enum Stage {
     Failed(Broken),
 }
 
-impl Default for Sending {
+/// Who broke it off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Broken {
+    /// Whoever made the body.
+    BySource,
+    /// Whoever it is written to.
+    ByPeer,
+}
+
+impl<B> Default for Sending<B> {
     fn default() -> Self {
         Self {
             before: Vec::new(),
             written: 0,
             data: Bytes::new(),
             after: b"",
-            upload: Upload::Empty,
+            body: None,
             framing: Framing::Length(0),
+            trailers: false,
             stage: Stage::Done,
             begun: false,
         }
     }
 }
 
-impl Sending {
-    /// Begins with a request. `more` are lines of its head that are not in its fields.
-    pub(super) fn begin(&mut self, request: &mut Request<Upload>, more: impl FnOnce(&mut Vec<u8>)) {
-        let upload = std::mem::take(request.body_mut());
+impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
+    /// Begins with a message. `head` writes its head, all of it.
+    pub(crate) fn begin(&mut self, body: B, framing: Framing, trailers: bool, head: impl FnOnce(&mut Vec<u8>)) {
         self.before.clear();
         self.written = 0;
-        head::write(&mut self.before, request, more);
-        self.framing = upload.size_hint().exact().map_or(Framing::Chunked, Framing::Length);
-        self.stage = if upload.is_end_stream() { Stage::Rest } else { Stage::Body };
-        self.upload = upload;
+        head(&mut self.before);
+        self.framing = framing;
+        self.trailers = trailers;
+        self.stage = if body.is_end_stream() && framing != Framing::Chunked { Stage::Rest } else { Stage::Body };
+        self.body = Some(body);
         self.begun = false;
     }
 
     /// Whether all of it has been written.
-    pub(super) fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.stage == Stage::Done
     }
 
     /// Whether it still goes on.
-    pub(super) fn goes_on(&self) -> bool {
+    pub(crate) fn goes_on(&self) -> bool {
         matches!(self.stage, Stage::Body | Stage::Rest)
     }
 
-    /// Whether it was the client that broke it off.
-    pub(super) fn is_broken_by_client(&self) -> bool {
-        self.stage == Stage::Failed(Broken::ByClient)
+    /// Whether its body ended otherwise than it should.
+    pub(crate) fn is_broken_by_source(&self) -> bool {
+        self.stage == Stage::Failed(Broken::BySource)
     }
 
-    /// The body, of which nothing has been taken, of a request of which not a byte has gone out.
-    pub(super) fn take_back(&mut self) -> Option<Upload> {
-        (!self.begun).then(|| std::mem::take(&mut self.upload))
+    /// The body, of which nothing has been taken, of a message of which not a byte has gone out.
+    pub(crate) fn take_back(&mut self) -> Option<B> {
+        if self.begun { None } else { self.body.take() }
+    }
+
+    /// Holds no memory any more.
+    pub(crate) fn rest(&mut self) {
+        self.before = Vec::new();
+        self.written = 0;
     }
 
     /// Writes what can be written. Ready when nothing more will be: see [`Sending::is_done`] for how it ended.
-    pub(super) fn poll(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&mut self, io: &mut (impl AsyncWrite + Unpin), cx: &mut Context<'_>) -> Poll<()> {
         let sent = ready!(self.poll_all(io, cx));
         self.stage = sent.map_or_else(Stage::Failed, |()| Stage::Done);
         self.data = Bytes::new();
         if self.begun {
-            self.upload = Upload::Empty;
+            self.body = None;
         }
         Poll::Ready(())
     }
 
-    fn poll_all(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+    fn poll_all(&mut self, io: &mut (impl AsyncWrite + Unpin), cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
         loop {
             let mut waits = false;
             if self.stage == Stage::Body && self.data.is_empty() && self.after.is_empty() {
-                waits = self.poll_upload(cx)?.is_pending();
+                waits = self.poll_body(cx)?.is_pending();
             }
             if self.is_empty() {
-                ready!(Pin::new(&mut *io).poll_flush(cx)).map_err(|_| Broken::ByEndpoint)?;
+                ready!(Pin::new(&mut *io).poll_flush(cx)).map_err(|_| Broken::ByPeer)?;
                 match (waits, self.stage) {
                     (true, _) => return Poll::Pending,
                     (false, Stage::Rest) => return Poll::Ready(Ok(())),
                     (false, _) => continue,
                 }
             }
-            let count = ready!(self.poll_write(io, cx)).map_err(|_| Broken::ByEndpoint)?;
+            let count = ready!(self.poll_write(io, cx)).map_err(|_| Broken::ByPeer)?;
             if count == 0 {
-                return Poll::Ready(Err(Broken::ByEndpoint));
+                return Poll::Ready(Err(Broken::ByPeer));
             }
             self.begun = true;
             self.advance(count);
@@ -134,17 +150,18 @@ impl Sending {
     }
 
     /// Takes the body's next frame, for which there is room.
-    fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
-        let frame = ready!(Pin::new(&mut self.upload).poll_frame(cx));
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(self.end()) };
+        let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
         self.begun = true;
+        let last = body.is_end_stream();
         let chunked = self.framing == Framing::Chunked;
-        match frame.transpose().map_err(|_| Broken::ByClient)?.map(http_body::Frame::into_data) {
+        match frame.transpose().map_err(|_| Broken::BySource)?.map(Frame::into_data) {
             Some(Ok(data)) if data.is_empty() => {}
             Some(Ok(data)) => {
                 if let Framing::Length(left) = &mut self.framing {
-                    *left = left.checked_sub(data.len() as u64).ok_or(Broken::ByClient)?;
+                    *left = left.checked_sub(data.len() as u64).ok_or(Broken::BySource)?;
                 }
-                let last = self.upload.is_end_stream();
                 if chunked {
                     self.put_before(format_args!("{:x}\r\n", data.len()));
                     self.after = if last { b"\r\n0\r\n\r\n" } else { b"\r\n" };
@@ -157,7 +174,7 @@ impl Sending {
             Some(Err(frame)) => {
                 if chunked {
                     self.put_before(format_args!("0\r\n"));
-                    for (name, value) in &frame.into_trailers().unwrap_or_default() {
+                    for (name, value) in frame.into_trailers().iter().filter(|_| self.trailers).flatten() {
                         write_field(&mut self.before, name, value);
                     }
                     self.put_before(format_args!("\r\n"));
@@ -177,7 +194,7 @@ impl Sending {
     /// The body has no more frames. One that is shorter than it said must not look whole.
     fn end(&mut self) -> Result<(), Broken> {
         if matches!(self.framing, Framing::Length(left) if left > 0) {
-            return Err(Broken::ByClient);
+            return Err(Broken::BySource);
         }
         self.stage = Stage::Rest;
         Ok(())
@@ -195,7 +212,7 @@ impl Sending {
         self.written == self.before.len() && self.data.is_empty() && self.after.is_empty()
     }
 
-    fn poll_write(&self, io: &mut Io, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn poll_write(&self, io: &mut (impl AsyncWrite + Unpin), cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let before = self.before.get(self.written..).unwrap_or_default();
         if self.data.is_empty() && self.after.is_empty() {
             return Pin::new(io).poll_write(cx, before);
@@ -213,11 +230,4 @@ impl Sending {
         count -= data;
         self.after = self.after.get(count..).unwrap_or_default();
     }
-}
-
-/// Who broke it off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Broken {
-    ByClient,
-    ByEndpoint,
 }

@@ -1,20 +1,20 @@
-//! The body of an answer in HTTP/1.1 (RFC 9112 §6, §7): taken off what has been read, without its framing.
+//! Bodies (RFC 9112 §6, §7): taken off what has been read, without their framing.
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body::SizeHint;
 
-use super::Malformed;
+use super::input::Input;
+use super::{MAX_FIELDS, Malformed};
 
 /// The most bytes of a chunk's size line, extensions included.
 const MAX_SIZE_LINE: usize = 4 * 1024;
 /// The most bytes of a body's trailers.
 const MAX_TRAILERS: usize = 16 * 1024;
-/// The most fields of a body's trailers.
-const MAX_FIELDS: usize = 100;
 
 /// Where a body stands.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Decoder {
+pub(crate) enum Decoder {
     /// So many bytes are to come.
     Length(u64),
     Chunked(Chunk),
@@ -26,7 +26,7 @@ pub(super) enum Decoder {
 
 /// Where a chunked body stands.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Chunk {
+pub(crate) enum Chunk {
     /// The next is a size line.
     Size,
     /// So many bytes of data are to come.
@@ -39,7 +39,7 @@ pub(super) enum Chunk {
 
 /// What could be taken.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Decoded {
+pub(crate) enum Decoded {
     Data(Bytes),
     Trailers(HeaderMap),
     /// Nothing before more has been read.
@@ -49,12 +49,29 @@ pub(super) enum Decoded {
 }
 
 impl Decoder {
-    pub(super) fn chunked() -> Self {
+    pub(crate) fn chunked() -> Self {
         Self::Chunked(Chunk::Size)
     }
 
+    pub(crate) fn length(length: u64) -> Self {
+        if length == 0 { Self::Done } else { Self::Length(length) }
+    }
+
+    /// What is left.
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Done => SizeHint::with_exact(0),
+            Self::Length(left) => SizeHint::with_exact(*left),
+            Self::Chunked(_) | Self::Close => SizeHint::default(),
+        }
+    }
+
     /// Takes the next piece.
-    pub(super) fn decode(&mut self, input: &mut BytesMut) -> Result<Decoded, Malformed> {
+    pub(crate) fn decode(&mut self, input: &mut Input) -> Result<Decoded, Malformed> {
+        self.take(&mut input.bytes)
+    }
+
+    fn take(&mut self, input: &mut BytesMut) -> Result<Decoded, Malformed> {
         loop {
             match self {
                 Self::Done => return Ok(Decoded::Done),
@@ -107,7 +124,7 @@ impl Decoder {
                     *chunk = Chunk::Size;
                 }
                 None if input.starts_with(b"\r") => return Ok(Framed::Waits),
-                _ => return Err(Malformed("a chunk does not end where it should")),
+                _ => return Err(Malformed::Rule("a chunk does not end where it should")),
             },
             Chunk::Size => {
                 let Some((line, size)) = size_line(input)? else { return Ok(Framed::Waits) };
@@ -140,7 +157,7 @@ fn take(input: &mut BytesMut, left: &mut u64) -> Bytes {
 
 /// A chunk's size line and the size it says: hexadecimal digits, then perhaps extensions, which nobody reads.
 fn size_line(input: &[u8]) -> Result<Option<(usize, u64)>, Malformed> {
-    const BAD: Malformed = Malformed("a chunk has no size");
+    const BAD: Malformed = Malformed::Rule("a chunk has no size");
     let Some(end) = input.iter().take(MAX_SIZE_LINE).position(|&byte| byte == b'\n') else {
         return if input.len() < MAX_SIZE_LINE { Ok(None) } else { Err(BAD) };
     };
@@ -155,7 +172,7 @@ fn size_line(input: &[u8]) -> Result<Option<(usize, u64)>, Malformed> {
 
 /// The trailers and how long they are, once all of them are here.
 fn trailers(input: &[u8]) -> Result<Option<(usize, HeaderMap)>, Malformed> {
-    const BAD: Malformed = Malformed("its trailers are none");
+    const BAD: Malformed = Malformed::Rule("its trailers are none");
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     match httparse::parse_headers(input, &mut fields) {
         Ok(httparse::Status::Complete((length, fields))) if length <= MAX_TRAILERS => {
@@ -182,7 +199,7 @@ mod tests {
         for part in parts {
             input.extend_from_slice(part.as_bytes());
             loop {
-                match decoder.decode(&mut input)? {
+                match decoder.take(&mut input)? {
                     Decoded::Data(data) => text.push_str(std::str::from_utf8(&data).unwrap()),
                     Decoded::Trailers(fields) => trailers = fields,
                     Decoded::More | Decoded::Done => break,
@@ -207,7 +224,7 @@ mod tests {
     #[test]
     fn the_last_data_is_known_as_the_last_when_the_end_came_with_it() {
         let (mut decoder, mut input) = (Decoder::chunked(), BytesMut::from("2\r\nhi\r\n0\r\n\r\n"));
-        assert_eq!(decoder.decode(&mut input), Ok(Decoded::Data("hi".into())));
+        assert_eq!(decoder.take(&mut input), Ok(Decoded::Data("hi".into())));
         assert_eq!((decoder, input.len()), (Decoder::Done, 0));
     }
 
@@ -215,7 +232,7 @@ mod tests {
     fn chunks_in_doubt_are_refused() {
         for bad in ["\r\n", "g\r\n", "-1\r\n", "+1\r\n", "0x1\r\n", "1\n", "1 1\r\n", " 1\r\n", "1\r\r\n", "1;\ra\r\n"]
         {
-            assert_eq!(chunked(&[bad]).err(), Some(Malformed("a chunk has no size")), "{bad:?}");
+            assert_eq!(chunked(&[bad]).err(), Some(Malformed::Rule("a chunk has no size")), "{bad:?}");
         }
         assert!(chunked(&["1111111111111111\r\n"]).is_err(), "more than any body has");
         assert!(chunked(&[&"1;".repeat(MAX_SIZE_LINE)]).is_err(), "an extension without end");
@@ -228,13 +245,13 @@ mod tests {
     #[test]
     fn a_length_ends_where_it_says_and_a_body_without_one_takes_all() {
         let (mut decoder, mut input) = (Decoder::Length(5), BytesMut::from("hel"));
-        assert_eq!(decoder.decode(&mut input), Ok(Decoded::Data("hel".into())));
-        assert_eq!(decoder.decode(&mut input), Ok(Decoded::More));
+        assert_eq!(decoder.take(&mut input), Ok(Decoded::Data("hel".into())));
+        assert_eq!(decoder.take(&mut input), Ok(Decoded::More));
         input.extend_from_slice(b"lo, world");
-        assert_eq!(decoder.decode(&mut input), Ok(Decoded::Data("lo".into())));
+        assert_eq!(decoder.take(&mut input), Ok(Decoded::Data("lo".into())));
         assert_eq!(decoder, Decoder::Done);
         let mut decoder = Decoder::Close;
-        assert_eq!(decoder.decode(&mut input), Ok(Decoded::Data(", world".into())));
-        assert_eq!(decoder.decode(&mut input), Ok(Decoded::More));
+        assert_eq!(decoder.take(&mut input), Ok(Decoded::Data(", world".into())));
+        assert_eq!(decoder.take(&mut input), Ok(Decoded::More));
     }
 }
