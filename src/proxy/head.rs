@@ -239,7 +239,8 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Error> {
     if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
         return Err(BAD);
     }
-    digits.parse().map(Some).map_err(|_| BAD)
+    // What somebody keeps in a signed number must not turn negative.
+    digits.parse().ok().filter(|&length| length <= i64::MAX as u64).map(Some).ok_or(BAD)
 }
 
 #[cfg(test)]

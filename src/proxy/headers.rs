@@ -24,7 +24,7 @@ static FORWARDING: [HeaderName; 14] = [
 ];
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(crate) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_SERVER: HeaderName = HeaderName::from_static("x-forwarded-server");
@@ -255,7 +255,7 @@ pub(crate) struct Origin {
 }
 
 /// What a request itself says about who is asking.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Said {
     /// It has forwarding fields, of a trusted peer.
     pub(crate) before: bool,
@@ -309,23 +309,15 @@ pub(crate) fn add_forwarding(headers: &mut HeaderMap, origin: &Origin, said: Sai
     headers.append(X_FORWARDED_SERVER, origin.server.clone());
 }
 
-/// The same as lines of a head whose fields say nothing of it: what [`clean_request`] leaves of a stranger's.
-pub(crate) fn write_forwarding(
-    out: &mut Vec<u8>,
-    host: Option<&HeaderValue>,
-    origin: &Origin,
-    said: Said,
-    append_for: bool,
-) {
+/// The same as lines of a head whose fields say nothing of it: what [`clean_request`] leaves of a stranger's. But for
+/// `X-Forwarded-Host`, they are the same for most requests of a connection.
+pub(crate) fn write_forwarding(out: &mut Vec<u8>, origin: &Origin, said: Said, append_for: bool) {
     if append_for {
         write_field(out, &X_FORWARDED_FOR, &origin.address);
     }
     write_field(out, &X_REAL_IP, &origin.address);
     write_field(out, &X_FORWARDED_PROTO, &origin.proto(said));
     write_field(out, &X_FORWARDED_PORT, &origin.port(said));
-    if let Some(host) = host {
-        write_field(out, &X_FORWARDED_HOST, host);
-    }
     write_field(out, &X_FORWARDED_SERVER, &origin.server);
 }
 
@@ -390,7 +382,7 @@ pub(crate) fn clean_response(headers: &mut HeaderMap) -> Result<(), UnknownCodin
     Ok(())
 }
 
-/// hyper decodes `chunked` and nothing else.
+/// Bodies are decoded from `chunked` and nothing else.
 fn chunked_alone(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let first = codings.next().is_some_and(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
@@ -512,7 +504,7 @@ mod tests {
             ("x-internal", "1"),
             ("etag", "e"),
         ]);
-        clean_response(&mut headers).expect("a coding that hyper decodes");
+        clean_response(&mut headers).expect("a coding that is decoded");
         assert_eq!(names(&headers), ["etag"]);
         for codings in [&["gzip, chunked"][..], &["identity"], &["chunked", "chunked"]] {
             let mut headers: HeaderMap =

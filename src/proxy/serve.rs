@@ -23,8 +23,12 @@ use crate::route::{Action, Protocol, Upstream};
 /// Answers one request. Never fails: what goes wrong is an answer too.
 ///
 /// All that needs no waiting is done before there is a future, which therefore stays small: it is moved more than once.
-pub(crate) fn serve(connection: Rc<Connection>, request: Request<ClientBody>) -> impl Future<Output = Response<Body>> {
-    let received = receive(&connection, request);
+pub(crate) fn serve(
+    connection: Rc<Connection>,
+    parts: Box<Parts>,
+    body: ClientBody,
+) -> impl Future<Output = Response<Body>> {
+    let received = receive(&connection, parts, body);
     async move {
         let answered = match received {
             Ok(Next::Answer(response)) => Ok(response),
@@ -57,8 +61,7 @@ enum Next {
     Tunnel { exchange: Box<Exchange>, route: Arc<CompiledRoute>, outgoing: Box<Outgoing>, wish: Box<Wish> },
 }
 
-fn receive(connection: &Rc<Connection>, request: Request<ClientBody>) -> Result<Next, Refused> {
-    let (mut parts, body) = request.into_parts();
+fn receive(connection: &Rc<Connection>, mut parts: Box<Parts>, body: ClientBody) -> Result<Next, Refused> {
     let marks = Marks::of(&parts.headers);
     let mut exchange = Exchange::begin(connection, &parts, marks);
     // 5 host → path → first match
@@ -148,7 +151,7 @@ fn origin_form(uri: &Uri, path: Option<&str>) -> Option<Uri> {
 
 /// A request that was found a route.
 struct Received {
-    parts: Parts,
+    parts: Box<Parts>,
     marks: Marks,
     body: ClientBody,
     /// The port that the client named.
@@ -210,7 +213,7 @@ fn prepare(
         connection.add_forwarding(&mut parts.headers, said);
     }
     let replay = (state.is_none() && upstream.protocol != Protocol::Http).then(|| Replay::of(&parts, said));
-    let request = Some(Request::from_parts(parts, upload));
+    let request = Some(Request::from_parts(*parts, upload));
     Ok(Box::new(Outgoing { request, state, said, replay, repeated: false }))
 }
 

@@ -29,7 +29,7 @@ pub(crate) enum Wait {
     Answer = 3,
     /// Room to write.
     Write = 4,
-    /// The next stream of an HTTP/2 connection; other frames may come and begin nothing.
+    /// The next stream of an HTTP/2 connection, or the end of one that is refused: what comes may begin nothing.
     Quiet = 5,
 }
 

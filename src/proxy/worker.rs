@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
 
-use super::connection;
+use super::opening;
 use super::router::Router;
 use super::shared::Shared;
 use super::upstream::Pool;
@@ -199,7 +199,7 @@ async fn work(worker: Rc<Worker>, mut commands: mpsc::UnboundedReceiver<Command>
                     Err(error) => tracing::error!(%error, "register a listening socket"),
                 },
                 Some(Command::Serve(listener, stream, peer)) => match TcpStream::from_std(stream) {
-                    Ok(stream) => connection::spawn(&worker, listener, stream, peer),
+                    Ok(stream) => opening::spawn(&worker, listener, stream, peer),
                     Err(error) => tracing::error!(%error, "register a connection"),
                 },
                 None => return,
@@ -225,7 +225,7 @@ async fn work(worker: Rc<Worker>, mut commands: mpsc::UnboundedReceiver<Command>
         if let Command::Serve(listener, stream, peer) = command
             && let Ok(stream) = TcpStream::from_std(stream)
         {
-            connection::spawn(&worker, listener, stream, peer);
+            opening::spawn(&worker, listener, stream, peer);
         }
     }
     while worker.connections() > 0 && *phase.borrow_and_update() < Phase::Over {
@@ -259,7 +259,7 @@ async fn accept(worker: Rc<Worker>, listener: usize, socket: TcpListener, mut ph
         if stream.set_nonblocking(true).is_ok()
             && let Ok(stream) = TcpStream::from_std(stream)
         {
-            connection::spawn(&worker, listener, stream, peer);
+            opening::spawn(&worker, listener, stream, peer);
         }
     }
 }
@@ -290,7 +290,7 @@ fn place(worker: &Rc<Worker>, listener: usize, stream: TcpStream, peer: SocketAd
                     other.send(Command::Serve(listener, stream, peer))
                     && let Ok(stream) = TcpStream::from_std(stream)
                 {
-                    connection::spawn(worker, listener, stream, peer);
+                    opening::spawn(worker, listener, stream, peer);
                 }
             }
             Err(error) => tracing::error!(%error, "hand over a connection"),
@@ -298,5 +298,5 @@ fn place(worker: &Rc<Worker>, listener: usize, stream: TcpStream, peer: SocketAd
         return;
     }
     worker.load().accepted.fetch_add(1, Relaxed);
-    connection::spawn(worker, listener, stream, peer);
+    opening::spawn(worker, listener, stream, peer);
 }

@@ -173,9 +173,15 @@ fn size_line(input: &[u8]) -> Result<Option<(usize, u64)>, Malformed> {
 /// The trailers and how long they are, once all of them are here.
 fn trailers(input: &[u8]) -> Result<Option<(usize, HeaderMap)>, Malformed> {
     const BAD: Malformed = Malformed::Rule("its trailers are none");
+    // A line ends in two bytes: to whom one is enough, others would see other fields.
+    let strict = |section: &[u8]| {
+        !section.starts_with(b"\n") && !section.windows(2).any(|pair| pair[1] == b'\n' && pair[0] != b'\r')
+    };
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     match httparse::parse_headers(input, &mut fields) {
-        Ok(httparse::Status::Complete((length, fields))) if length <= MAX_TRAILERS => {
+        Ok(httparse::Status::Complete((length, fields)))
+            if length <= MAX_TRAILERS && input.get(..length).is_some_and(strict) =>
+        {
             let mut trailers = HeaderMap::with_capacity(fields.len());
             for field in fields {
                 let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| BAD)?;
@@ -238,6 +244,9 @@ mod tests {
         assert!(chunked(&[&"1;".repeat(MAX_SIZE_LINE)]).is_err(), "an extension without end");
         assert!(chunked(&["1\r\nab\r\n"]).is_err());
         assert!(chunked(&["0\r\na b\r\n\r\n"]).is_err());
+        assert!(chunked(&["0\r\na: b\nc: d\r\n\r\n"]).is_err());
+        assert!(chunked(&["0\r\n\n"]).is_err());
+        assert!(chunked(&["0\r\na: b\r\n\r\nGET\n"]).is_ok(), "what follows is another's");
         assert!(chunked(&["0\r\n", &"a: b\r\n".repeat(101), "\r\n"]).is_err());
         assert!(chunked(&["0\r\na: ", &"b".repeat(MAX_TRAILERS)]).is_err());
     }

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
 use http::{Extensions, Method, Request, Response, StatusCode, Uri, Version};
 use httparse::Status;
 use hyper::ext::ReasonPhrase;
@@ -38,44 +39,42 @@ impl Span {
 }
 
 /// Where the fields of a head are, until it has been taken off the input: each value is a slice of it then.
-struct Places {
-    fields: [(Span, Span); MAX_FIELDS],
-    count: usize,
+type Places = [(Span, Span); MAX_FIELDS];
+
+const NOWHERE: Places = [(Span { start: 0, length: 0 }, Span { start: 0, length: 0 }); MAX_FIELDS];
+
+/// Notes where `found` are, in what begins at `base`.
+fn place<'a>(places: &'a mut Places, base: usize, found: &[httparse::Header<'_>]) -> &'a [(Span, Span)] {
+    for (place, field) in places.iter_mut().zip(found) {
+        *place = (Span::of(base, field.name.as_bytes()), Span::of(base, field.value));
+    }
+    places.get(..found.len()).unwrap_or_default()
 }
 
-impl Places {
-    fn of(base: usize, found: &[httparse::Header<'_>]) -> Self {
-        let mut fields = [(Span::default(), Span::default()); MAX_FIELDS];
-        for (place, field) in fields.iter_mut().zip(found) {
-            *place = (Span::of(base, field.name.as_bytes()), Span::of(base, field.value));
+/// The fields that `note` keeps.
+fn fields(
+    places: &[(Span, Span)],
+    head: &Bytes,
+    mut note: impl FnMut(&HeaderName, &HeaderValue) -> Result<bool, Malformed>,
+) -> Result<HeaderMap, Malformed> {
+    let mut headers = HeaderMap::with_capacity(places.len());
+    for &(name, value) in places {
+        let name = HeaderName::from_bytes(head.get(name.range()).unwrap_or_default())
+            .map_err(|_| Malformed::Rule("a field's name is none"))?;
+        let value = HeaderValue::from_maybe_shared(head.slice(value.range()))
+            .map_err(|_| Malformed::Rule("a field's value is none"))?;
+        if note(&name, &value)? {
+            headers.append(name, value);
         }
-        Self { fields, count: found.len() }
     }
-
-    /// The fields that `note` keeps.
-    fn fields(
-        &self,
-        head: &Bytes,
-        mut note: impl FnMut(&HeaderName, &HeaderValue) -> Result<bool, Malformed>,
-    ) -> Result<HeaderMap, Malformed> {
-        let mut headers = HeaderMap::with_capacity(self.count);
-        for &(name, value) in self.fields.iter().take(self.count) {
-            let name = HeaderName::from_bytes(head.get(name.range()).unwrap_or_default())
-                .map_err(|_| Malformed::Rule("a field's name is none"))?;
-            let value = HeaderValue::from_maybe_shared(head.slice(value.range()))
-                .map_err(|_| Malformed::Rule("a field's value is none"))?;
-            if note(&name, &value)? {
-                headers.append(name, value);
-            }
-        }
-        Ok(headers)
-    }
+    Ok(headers)
 }
 
 /// The head of a request, and what its fields say of the connection.
 #[derive(Debug)]
 pub(crate) struct RequestHead {
-    pub(crate) request: Request<()>,
+    /// On the heap, since it goes from hand to hand.
+    pub(crate) parts: Box<Parts>,
     /// It has a `Content-Length` or a `Transfer-Encoding`.
     pub(crate) framed: bool,
     /// It expects something.
@@ -107,7 +106,8 @@ pub(crate) fn read_request(input: &mut Input, most: usize) -> Result<Option<Requ
     let method = Method::from_bytes(parsed.method.unwrap_or_default().as_bytes())
         .map_err(|_| Malformed::Rule("its method is none"))?;
     let modern = parsed.version == Some(1);
-    let places = Places::of(base, parsed.headers);
+    let mut places = NOWHERE;
+    let places = place(&mut places, base, parsed.headers);
     let head = input.take_head(length);
     if target.range().len() > MAX_TARGET {
         return Err(Malformed::TargetTooLong);
@@ -116,19 +116,18 @@ pub(crate) fn read_request(input: &mut Input, most: usize) -> Result<Option<Requ
         Uri::from_maybe_shared(head.slice(target.range())).map_err(|_| Malformed::Rule("its target is none"))?;
     let (mut framed, mut expects, mut te) = (false, false, false);
     let mut persistence = Persistence::default();
-    let headers = places.fields(&head, |name, value| {
+    let headers = fields(places, &head, |name, value| {
         framed |= *name == header::CONTENT_LENGTH || *name == header::TRANSFER_ENCODING;
         expects |= *name == header::EXPECT;
         te |= *name == header::TE;
-        persistence.note(name, value);
-        Ok(true)
+        Ok(persistence.note(name, value))
     })?;
-    let mut request = Request::new(());
-    *request.method_mut() = method;
-    *request.uri_mut() = target;
-    *request.version_mut() = if modern { Version::HTTP_11 } else { Version::HTTP_10 };
-    *request.headers_mut() = headers;
-    Ok(Some(RequestHead { request, framed, expects, te, keep_alive: persistence.keeps(modern) }))
+    let mut parts = Box::new(Request::new(()).into_parts().0);
+    parts.method = method;
+    parts.uri = target;
+    parts.version = if modern { Version::HTTP_11 } else { Version::HTTP_10 };
+    parts.headers = headers;
+    Ok(Some(RequestHead { parts, framed, expects, te, keep_alive: persistence.keeps(modern) }))
 }
 
 /// The head of an answer.
@@ -168,18 +167,18 @@ pub(crate) fn read_response(input: &mut Input, to_head: bool) -> Result<Option<R
         extensions.insert(reason);
     }
     let modern = parsed.version == Some(1);
-    let places = Places::of(input.bytes.as_ptr() as usize, parsed.headers);
+    let mut places = NOWHERE;
+    let places = place(&mut places, input.bytes.as_ptr() as usize, parsed.headers);
     let head = input.take_head(length);
     let (mut length, mut coding, mut persistence) = (None, Coding::None, Persistence::default());
-    let mut headers = places.fields(&head, |name, value| {
+    let mut headers = fields(places, &head, |name, value| {
         if *name == header::CONTENT_LENGTH {
             return same_length(&mut length, value);
         }
         if *name == header::TRANSFER_ENCODING {
             coding = coding.and(value);
         }
-        persistence.note(name, value);
-        Ok(true)
+        Ok(persistence.note(name, value))
     })?;
     // A length beside a coding is ignored, and what follows such an answer is not trusted (RFC 9112 §6.3).
     let doubtful = coding != Coding::None && headers.remove(header::CONTENT_LENGTH).is_some();
@@ -237,13 +236,19 @@ struct Persistence {
 }
 
 impl Persistence {
-    fn note(&mut self, name: &HeaderName, value: &HeaderValue) {
-        if *name == header::CONNECTION {
-            for token in value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
-                self.close |= token.eq_ignore_ascii_case(b"close");
-                self.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
-            }
+    /// Notes a field; whether it says something else too.
+    fn note(&mut self, name: &HeaderName, value: &HeaderValue) -> bool {
+        if *name != header::CONNECTION {
+            return true;
         }
+        let mut more = false;
+        for token in value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+            let (close, keep_alive) = (token.eq_ignore_ascii_case(b"close"), token.eq_ignore_ascii_case(b"keep-alive"));
+            self.close |= close;
+            self.keep_alive |= keep_alive;
+            more |= !close && !keep_alive;
+        }
+        more
     }
 
     fn keeps(&self, modern: bool) -> bool {
@@ -362,7 +367,7 @@ mod tests {
         let mut two = input("POST /a?b HTTP/1.1\r\nHost: e\r\nContent-Length: 2\r\nTE: x\r\n\r\nhiGET");
         let head = read_request(&mut two, 1000).unwrap().unwrap();
         assert!(head.framed && head.te && !head.expects);
-        assert_eq!((head.request.uri().to_string().as_str(), &two.bytes[..]), ("/a?b", &b"hiGET"[..]));
+        assert_eq!((head.parts.uri.to_string().as_str(), &two.bytes[..]), ("/a?b", &b"hiGET"[..]));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// How much is read at once, at first …
-const LEAST_READ: usize = 8 * 1024;
+const LEAST_READ: usize = 4 * 1024;
 /// … and at most, while messages fill it.
 const MOST_READ: usize = 64 * 1024;
 
@@ -50,6 +50,8 @@ impl Input {
         let count = ready!(pin!(io.read_buf(&mut self.bytes)).poll(cx))?;
         if count == space {
             self.room = (self.room * 2).min(MOST_READ);
+        } else if count < self.room / 4 {
+            self.room = (self.room / 2).max(LEAST_READ);
         }
         Poll::Ready(Ok(count))
     }
@@ -57,7 +59,8 @@ impl Input {
     /// Holds no memory any more, if there is nothing in it.
     pub(crate) fn rest(&mut self) {
         if self.bytes.is_empty() {
-            *self = Self::default();
+            self.bytes = BytesMut::new();
+            self.looked = 0;
         }
     }
 

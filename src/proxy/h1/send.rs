@@ -10,6 +10,9 @@ use tokio::io::AsyncWrite;
 
 use super::head::write_field;
 
+/// The bytes of most heads.
+const USUAL_HEAD: usize = 512;
+
 /// What is left to write of a message.
 #[derive(Debug)]
 pub(crate) struct Sending<B> {
@@ -80,6 +83,7 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
     /// Begins with a message. `head` writes its head, all of it.
     pub(crate) fn begin(&mut self, body: B, framing: Framing, trailers: bool, head: impl FnOnce(&mut Vec<u8>)) {
         self.before.clear();
+        self.before.reserve(USUAL_HEAD);
         self.written = 0;
         head(&mut self.before);
         self.framing = framing;

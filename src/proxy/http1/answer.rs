@@ -16,6 +16,16 @@ pub(super) struct Asked {
     pub(super) modern: bool,
     /// The connection may serve another request.
     pub(super) keep_alive: bool,
+    /// Fields after a body are understood.
+    pub(super) trailers: bool,
+    /// It was clear where the request ended.
+    pub(super) clear: bool,
+}
+
+impl Asked {
+    /// By what was no request.
+    pub(super) const UNREADABLE: Self =
+        Self { by_head: false, modern: true, keep_alive: false, trailers: false, clear: false };
 }
 
 /// How an answer is told.
@@ -24,6 +34,8 @@ pub(super) struct Told {
     pub(super) framing: Framing,
     /// The connection may serve another request.
     pub(super) keep_alive: bool,
+    /// The connection becomes a tunnel.
+    pub(super) switching: bool,
     /// Nothing of its body is sent, whatever there is.
     pub(super) bodiless: bool,
     /// The length that is written.
@@ -36,9 +48,11 @@ impl Told {
     /// How `response` is told to whom asked so. Its own `Connection: close` ends the connection.
     pub(super) fn of(response: &Response<Body>, asked: Asked) -> Self {
         let status = response.status();
-        let close = status != StatusCode::SWITCHING_PROTOCOLS && response.headers().contains_key(header::CONNECTION);
+        let switching = status == StatusCode::SWITCHING_PROTOCOLS;
+        let close = !switching && response.headers().contains_key(header::CONNECTION);
         let keep_alive = asked.keep_alive && !close;
-        let told = |framing, length| Self { framing, keep_alive, bodiless: false, length, own_length: false };
+        let told =
+            |framing, length| Self { framing, keep_alive, switching, bodiless: false, length, own_length: false };
         let none = Self { bodiless: true, ..told(Framing::Length(0), None) };
         if status.is_informational() || status == StatusCode::NO_CONTENT {
             return none;
@@ -73,7 +87,7 @@ impl Told {
             None => out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes()),
         }
         out.extend_from_slice(b"\r\n");
-        let switching = status == StatusCode::SWITCHING_PROTOCOLS;
+        let switching = self.switching;
         let mut dated = false;
         for (name, value) in response.headers() {
             dated |= *name == header::DATE;
@@ -106,7 +120,7 @@ impl Told {
 mod tests {
     use super::*;
 
-    const ASKED: Asked = Asked { by_head: false, modern: true, keep_alive: true };
+    const ASKED: Asked = Asked { by_head: false, modern: true, keep_alive: true, trailers: false, clear: true };
 
     fn told(response: &Response<Body>, asked: Asked) -> (Framing, String) {
         let told = Told::of(response, asked);

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use http::{Method, Response, StatusCode, Version, header};
+use http::{Method, Response, Version, header};
 use tokio::io::AsyncWrite;
 
 use super::Error;
@@ -30,11 +30,9 @@ pub(crate) use wire::{BodyError, Wire};
 /// How long a client that is refused may go on sending before its connection is cut.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// What becomes of a connection.
+/// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
-    /// It serves the next request.
-    GoOn,
     /// It ends in order.
     Close,
     /// It ends, while the client may still be sending.
@@ -49,6 +47,7 @@ enum Then {
 pub(super) async fn serve_all(connection: Rc<Connection>, io: Io) {
     let wire = Rc::new(RefCell::new(Wire::new(io)));
     let most = connection.listener.max_header_bytes;
+    let over = || connection.worker.phase() == Phase::Over;
     let mut sending = Sending::default();
     let mut registration = None;
     let then = loop {
@@ -59,34 +58,64 @@ pub(super) async fn serve_all(connection: Rc<Connection>, io: Io) {
             registration.get_or_insert_with(|| connection.worker.on_phase(cx.waker().clone()));
             let mut wire = wire.borrow_mut();
             // Whoever has just connected, perhaps out of the listen queue, has one request left.
-            if connection.must_close() && connection.requests.get() > 0 && !wire.has_begun() {
-                return Poll::Ready(None);
-            }
-            if connection.worker.phase() == Phase::Over {
+            let closing = connection.must_close() && connection.requests.get() > 0 && !wire.has_begun();
+            if closing || over() {
                 return Poll::Ready(None);
             }
             wire.poll_head(cx, most).map(Some)
         });
-        let head = match head.await {
+        let (response, asked) = match head.await {
             None => break Then::Close,
-            Some(Ok(head)) => head,
             Some(Err(NoHead::Ended)) => break Then::Cut,
-            Some(Err(NoHead::Malformed(why))) => {
-                let asked = Asked { by_head: false, modern: true, keep_alive: false };
-                write(&connection, &wire, &mut sending, unreadable(&connection, why), asked, false).await;
-                break Then::Linger;
+            Some(Err(NoHead::Malformed(why))) => (Some(unreadable(&connection, why)), Asked::UNREADABLE),
+            Some(Ok(head)) => {
+                let (mut serving, asked) = begin(&connection, &wire, head);
+                let response = std::future::poll_fn(|cx| {
+                    if over() {
+                        return Poll::Ready(None);
+                    }
+                    if let Poll::Ready(response) = serving.as_mut().poll(cx) {
+                        return Poll::Ready(Some(response));
+                    }
+                    wire.borrow_mut().poll_left(cx, most).map(|()| None)
+                });
+                (response.await, asked)
             }
         };
-        match Box::pin(exchange(&connection, &wire, &mut sending, head)).await {
-            Then::GoOn => sending.rest(),
-            then => break then,
+        let Some(response) = response else { break Then::Cut };
+        let told = answer(&connection, &wire, &mut sending, response, asked);
+        std::future::poll_fn(|cx| {
+            if over() || sending.poll(&mut Out(&wire), cx).is_ready() {
+                return Poll::Ready(());
+            }
+            wire.borrow_mut().poll_left(cx, most)
+        })
+        .await;
+        if !sending.is_done() {
+            if told.framing == Framing::Close {
+                wire.borrow().reset_at_end();
+            }
+            break Then::Cut;
         }
+        if told.switching {
+            break Then::Tunnel;
+        }
+        if !asked.clear || !wire.borrow_mut().skip() {
+            break Then::Linger;
+        }
+        if !told.keep_alive {
+            break if wire.borrow().has_begun() { Then::Linger } else { Then::Close };
+        }
+        sending.rest();
     };
+    // What an answer that was cut held is given back now.
+    drop(sending);
     match then {
-        Then::GoOn | Then::Cut => {}
+        Then::Cut => {}
         Then::Close => std::future::poll_fn(|cx| wire.borrow_mut().poll_shutdown(cx)).await,
         Then::Linger => {
-            connection.watch.expect(Wait::Idle, LINGER, Instant::now());
+            // Not idle: what still comes begins nothing and wins no time.
+            connection.watch.expect(Wait::Quiet, LINGER, Instant::now());
             std::future::poll_fn(|cx| wire.borrow_mut().poll_linger(cx)).await;
         }
         Then::Tunnel => {
@@ -97,86 +126,43 @@ pub(super) async fn serve_all(connection: Rc<Connection>, io: Io) {
     }
 }
 
-/// Serves one request.
-async fn exchange(
+/// Begins with a request: what makes its answer, and what decides how that is told. On the heap, where it need not be
+/// between requests.
+fn begin(
     connection: &Rc<Connection>,
     wire: &Rc<RefCell<Wire>>,
-    sending: &mut Sending<Body>,
     head: RequestHead,
-) -> Then {
-    let RequestHead { request, framed, expects, te, keep_alive } = head;
-    let modern = request.version() == Version::HTTP_11;
-    let trailers = te && request.headers().get_all(header::TE).iter().any(|value| has_token(value, "trailers"));
+) -> (Pin<Box<impl Future<Output = Response<Body>> + use<>>>, Asked) {
+    let RequestHead { parts, framed, expects, te, keep_alive } = head;
+    let modern = parts.version == Version::HTTP_11;
+    let trailers = te && parts.headers.get_all(header::TE).iter().any(|value| has_token(value, "trailers"));
     // A framing in doubt is refused by whoever checks the head; nothing after it is a request.
-    let body = if framed { head::framing(request.headers(), request.version()) } else { Ok(Decoder::Done) };
-    let mut asked =
-        Asked { by_head: *request.method() == Method::HEAD, modern, keep_alive: keep_alive && body.is_ok() };
-    let clear = body.is_ok();
-    let body = body.unwrap_or(Decoder::Done);
-    let client_body = if body == Decoder::Done { ClientBody::Empty } else { ClientBody::Http1(wire.clone()) };
-    wire.borrow_mut().begin(body, expects && modern);
-    let most = connection.listener.max_header_bytes;
-    let response = {
-        let mut serving = std::pin::pin!(serve(connection.clone(), request.map(|()| client_body)));
-        let answered = std::future::poll_fn(|cx| {
-            if connection.worker.phase() == Phase::Over {
-                return Poll::Ready(None);
-            }
-            if let Poll::Ready(response) = serving.as_mut().poll(cx) {
-                return Poll::Ready(Some(response));
-            }
-            wire.borrow_mut().poll_left(cx, most).map(|()| None)
-        });
-        match answered.await {
-            Some(response) => response,
-            None => return Then::Cut,
-        }
-    };
-    let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    // Whether somebody still reads the body; if not, the rest of it is in the way of the next request.
-    let read = Rc::strong_count(wire) > 1 || wire.borrow_mut().skip();
-    asked.keep_alive &= read;
-    let keep_alive = match write(connection, wire, sending, response, asked, trailers).await {
-        Some(told) if sending.is_done() => told.keep_alive,
-        Some(Told { framing: Framing::Close, .. }) => {
-            wire.borrow().reset_at_end();
-            return Then::Cut;
-        }
-        _ => return Then::Cut,
-    };
-    match (switching, keep_alive) {
-        (true, _) => Then::Tunnel,
-        (false, _) if !clear || !wire.borrow_mut().skip() => Then::Linger,
-        (false, true) => Then::GoOn,
-        (false, false) if wire.borrow().has_begun() => Then::Linger,
-        (false, false) => Then::Close,
-    }
+    let framing = if framed { head::framing(&parts.headers, parts.version) } else { Ok(Decoder::Done) };
+    let clear = framing.is_ok();
+    let by_head = parts.method == Method::HEAD;
+    let asked = Asked { by_head, modern, keep_alive: keep_alive && clear, trailers, clear };
+    let framing = framing.unwrap_or(Decoder::Done);
+    let body = if framing == Decoder::Done { ClientBody::Empty } else { ClientBody::Http1(wire.clone()) };
+    wire.borrow_mut().begin(framing, expects && modern);
+    (Box::pin(serve(connection.clone(), parts, body)), asked)
 }
 
-/// Writes an answer, all of it or as much as there will ever be. `None` when the client has left or time is over.
-async fn write(
+/// Begins with an answer.
+fn answer(
     connection: &Connection,
-    wire: &RefCell<Wire>,
+    wire: &Rc<RefCell<Wire>>,
     sending: &mut Sending<Body>,
     mut response: Response<Body>,
-    asked: Asked,
-    trailers: bool,
-) -> Option<Told> {
+    mut asked: Asked,
+) -> Told {
+    // Unless somebody still reads the body, the rest of it is in the way of the next request.
+    asked.keep_alive &= Rc::strong_count(wire) > 1 || wire.borrow_mut().skip();
     let told = Told::of(&response, asked);
     let body = std::mem::replace(response.body_mut(), Body::empty());
     let body = if told.bodiless { Body::empty() } else { body };
-    sending.begin(body, told.framing, trailers, |out| told.write(out, &response, asked, || connection.worker.date()));
-    let most = connection.listener.max_header_bytes;
-    std::future::poll_fn(|cx| {
-        if connection.worker.phase() == Phase::Over {
-            return Poll::Ready(None);
-        }
-        if sending.poll(&mut Out(wire), cx).is_ready() {
-            return Poll::Ready(Some(told));
-        }
-        wire.borrow_mut().poll_left(cx, most).map(|()| None)
-    })
-    .await
+    let date = || connection.worker.date();
+    sending.begin(body, told.framing, asked.trailers, |out| told.write(out, &response, asked, date));
+    told
 }
 
 /// The answer to a head that could not be read.

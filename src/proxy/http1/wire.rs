@@ -22,6 +22,8 @@ pub(crate) struct Wire {
     body: Decoder,
     /// What is left to write of a `100 Continue` that the client waits for before it sends its body.
     owed: &'static [u8],
+    /// The next head has been waited for.
+    waited: bool,
 }
 
 /// Why there is no head.
@@ -45,7 +47,7 @@ pub(crate) enum BodyError {
 
 impl Wire {
     pub(super) fn new(io: Io) -> Self {
-        Self { io, input: Input::default(), body: Decoder::Done, owed: b"" }
+        Self { io, input: Input::default(), body: Decoder::Done, owed: b"", waited: false }
     }
 
     /// The next head. No buffer is held while nothing has come.
@@ -56,12 +58,14 @@ impl Wire {
             {
                 return Poll::Ready(Ok(head));
             }
-            if self.input.is_empty() && !self.io.may_have_more(cx) {
+            // Who is woken has something to read; before that, nothing is held for it.
+            if !self.waited && self.input.is_empty() && !self.io.may_have_more(cx) {
+                self.waited = true;
                 self.input.rest();
                 return Poll::Pending;
             }
             match self.input.poll_fill(&mut self.io, cx) {
-                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Ok(1..)) => self.waited = false,
                 Poll::Ready(_) => return Poll::Ready(Err(NoHead::Ended)),
                 Poll::Pending => {
                     self.input.rest();

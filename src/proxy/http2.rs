@@ -1,0 +1,58 @@
+//! A client's connection that speaks HTTP/2: hyper has its frames, and each stream is a request.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+
+use super::body::ClientBody;
+use super::connection::Connection;
+use super::io::Io;
+use super::opening::Ended;
+use super::serve::serve;
+use super::worker::{LocalExecutor, Phase};
+
+/// Serves a connection until it ends.
+pub(super) async fn serve_all(connection: Rc<Connection>, io: Io) -> Result<(), Ended> {
+    let settings = &connection.listener.http2;
+    let mut builder = http2::Builder::new(LocalExecutor);
+    builder
+        .max_concurrent_streams(settings.max_concurrent_streams)
+        .header_table_size(settings.max_decoder_header_table_size)
+        .max_header_list_size(u32::try_from(connection.listener.max_header_bytes).unwrap_or(u32::MAX))
+        .initial_stream_window_size(256 * 1024)
+        .initial_connection_window_size(1024 * 1024)
+        .max_send_buf_size(64 * 1024)
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(32);
+    let cx = connection.clone();
+    let service = service_fn(move |request| {
+        cx.count_stream();
+        let (parts, body) = request.into_parts();
+        let serving = serve(cx.clone(), Box::new(parts), ClientBody::Http2(body));
+        async { Ok::<_, Infallible>(serving.await) }
+    });
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(io), service));
+    let mut registration = None;
+    let mut shutting = false;
+    std::future::poll_fn(|cx| {
+        connection.is_served_by(cx.waker());
+        registration.get_or_insert_with(|| connection.worker.on_phase(cx.waker().clone()));
+        if connection.floods() {
+            return Poll::Ready(Err(Ended::Flood));
+        }
+        if !shutting && connection.must_close() {
+            shutting = true;
+            serving.as_mut().graceful_shutdown();
+        }
+        if connection.worker.phase() == Phase::Over {
+            return Poll::Ready(Ok(()));
+        }
+        serving.as_mut().poll(cx).map_err(Ended::from)
+    })
+    .await
+}

@@ -1,0 +1,148 @@
+//! The first moments of a client's connection: whether there is room for it, for whom it speaks, and what it speaks.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use tokio::net::TcpStream;
+
+use super::connection::{Connection, Counted};
+use super::io::{Io, Socket, Transport};
+use super::proxy_protocol::{self, Header};
+use super::watch::{Wait, Watch, guarded};
+use super::worker::Worker;
+use super::{http1, http2};
+use crate::telemetry::meters::TlsLabel;
+
+/// RFC 9113 §3.4.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// The first bytes of a TLS record that holds a handshake (RFC 8446 §5.1).
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// Serves a connection in a task of its own, or refuses it when there are too many.
+pub(crate) fn spawn(worker: &Rc<Worker>, index: usize, stream: TcpStream, peer: SocketAddr) {
+    if worker.shared.connections.load(Relaxed) >= worker.shared.max_connections {
+        worker.shared.meters.own().connection_refused();
+        return;
+    }
+    let counted = Counted::new(worker, index);
+    let timeouts = &worker.shared.listeners[index].timeouts;
+    let watch = Watch::new(worker.shared.epoch, timeouts.head, timeouts.write_stall);
+    watch.expect(Wait::Head, timeouts.head, Instant::now());
+    // On the heap, where what the first moments need is nothing afterwards.
+    let opening = Box::pin(open(worker.clone(), index, watch.clone(), stream, peer));
+    tokio::task::spawn_local(async move {
+        // Pinned here: a future that is handed over would be here twice.
+        let life = std::pin::pin!(async {
+            match opening.await? {
+                None => {}
+                Some((connection, io)) if connection.http2 => Box::pin(http2::serve_all(connection, io)).await?,
+                Some((connection, io)) => http1::serve_all(connection, io).await,
+            }
+            Ok::<_, Ended>(())
+        });
+        match guarded(life, watch).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "connection ended"),
+            Err(wait) => tracing::debug!(%peer, ?wait, "connection timed out"),
+        }
+        drop(counted);
+    });
+}
+
+/// Why a connection ended otherwise than by its own will.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Ended {
+    #[error("read from the client")]
+    Io(#[from] io::Error),
+    #[error("the PROXY protocol header is malformed")]
+    ProxyHeader,
+    #[error("HTTP: {0}")]
+    Http(#[from] hyper::Error),
+    #[error("too many streams were taken back")]
+    Flood,
+}
+
+/// Finds out who speaks what. `None` when the client left without a word.
+async fn open(
+    worker: Rc<Worker>,
+    index: usize,
+    watch: Arc<Watch>,
+    stream: TcpStream,
+    peer: SocketAddr,
+) -> Result<Option<(Rc<Connection>, Io)>, Ended> {
+    let listener = &worker.shared.listeners[index];
+    let peer = canonical(peer);
+    let may_proxy = listener.proxy_protocol.trusted.contains(peer.ip());
+    let Some((ahead, source, spoken)) = look(&stream, may_proxy).await? else { return Ok(None) };
+    let peer = source.map_or(peer, canonical);
+    let socket = Socket::with_ahead(stream, ahead);
+    let (transport, spoken, tls) = match spoken {
+        Spoken::Tls => {
+            let acceptor = tokio_rustls::TlsAcceptor::from(worker.shared.server_tls.clone());
+            let stream = acceptor.accept(socket).await?;
+            let session = stream.get_ref().1;
+            let spoken = if session.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
+            let label = session.negotiated_cipher_suite().map(|suite| TlsLabel::of(suite.suite()));
+            watch.expect(Wait::Head, listener.timeouts.head, Instant::now());
+            (Transport::Server(Box::new(stream)), spoken, label)
+        }
+        plain => (Transport::Plain(socket), plain, None),
+    };
+    let connection = Connection::new(worker, index, peer, spoken == Spoken::Http2, tls, watch.clone());
+    Ok(Some((connection, Io::new(transport, watch))))
+}
+
+fn canonical(peer: SocketAddr) -> SocketAddr {
+    SocketAddr::new(peer.ip().to_canonical(), peer.port())
+}
+
+/// What a connection's first bytes say it speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spoken {
+    Tls,
+    Http2,
+    Http1,
+}
+
+/// Reads until it is clear what is spoken, and takes the PROXY header off. `None` when the client left without a word.
+/// The caller's watch bounds the wait; a silent connection has nothing built for it.
+async fn look(stream: &TcpStream, may_proxy: bool) -> Result<Option<(Vec<u8>, Option<SocketAddr>, Spoken)>, Ended> {
+    let mut ahead = Vec::new();
+    let mut source = None;
+    let mut proxy = may_proxy;
+    loop {
+        stream.readable().await?;
+        if ahead.capacity() - ahead.len() < 512 {
+            ahead.reserve(2048);
+        }
+        match stream.try_read_buf(&mut ahead) {
+            Ok(0) => return Ok(None),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            Err(error) => return Err(error.into()),
+        }
+        if proxy {
+            match proxy_protocol::parse(&ahead) {
+                Header::Absent => proxy = false,
+                Header::Partial => continue,
+                Header::Malformed => return Err(Ended::ProxyHeader),
+                Header::Complete(length, address) => {
+                    ahead.drain(..length);
+                    source = address;
+                    proxy = false;
+                }
+            }
+        }
+        match ahead.first() {
+            None => {}
+            Some(&TLS_HANDSHAKE) => return Ok(Some((ahead, source, Spoken::Tls))),
+            Some(_) if ahead.starts_with(b"PRI ") => return Ok(Some((ahead, source, Spoken::Http2))),
+            Some(_) if PREFACE.starts_with(&ahead) => {}
+            Some(_) => return Ok(Some((ahead, source, Spoken::Http1))),
+        }
+    }
+}
