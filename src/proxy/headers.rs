@@ -5,23 +5,23 @@ use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 use super::h1::write_field;
 use crate::route::{ForwardedHeaders, UnderscoreHeaders};
 
-/// Fields that speak of a request's origin; replaced when they come from a peer that is not trusted.
-static FORWARDING: [HeaderName; 14] = [
-    X_FORWARDED_FOR,
-    X_FORWARDED_HOST,
-    X_FORWARDED_PORT,
-    X_FORWARDED_PROTO,
-    X_FORWARDED_SERVER,
-    X_REAL_IP,
-    HeaderName::from_static("x-forwarded-prefix"),
-    HeaderName::from_static("x-forwarded-uri"),
-    HeaderName::from_static("x-forwarded-method"),
-    HeaderName::from_static("x-forwarded-scheme"),
-    HeaderName::from_static("x-scheme"),
-    HeaderName::from_static("x-forwarded-tls-client-cert"),
-    HeaderName::from_static("x-forwarded-tls-client-cert-info"),
-    header::FORWARDED,
-];
+/// Whether a field speaks of where a request comes from, or of what was asked before somebody rewrote it. Backends and
+/// frameworks believe these; a peer that is not trusted has no say in them.
+fn is_forwarding(name: &str) -> bool {
+    name.starts_with("x-forwarded-")
+        || name.starts_with("ssl-client-")
+        || matches!(
+            name,
+            "x-real-ip"
+                | "x-scheme"
+                | "x-client-ip"
+                | "x-original-url"
+                | "x-rewrite-url"
+                | "true-client-ip"
+                | "cf-connecting-ip"
+                | "forwarded"
+        )
+}
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(crate) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -68,13 +68,12 @@ impl Marks {
                     "connection" => marks.connection = true,
                     "content-length" => marks.content_length = true,
                     "content-type" => marks.names_protocol = true,
+                    "cf-connecting-ip" => marks.forwarding = true,
                     _ => {}
                 },
-                Some(b'x') => {
-                    marks.forwarding |= name.starts_with("x-forwarded-") || name == "x-real-ip" || name == "x-scheme"
-                }
-                Some(b'f') => marks.forwarding |= name == "forwarded",
+                Some(b'x' | b'f' | b's') => marks.forwarding |= is_forwarding(name),
                 Some(b't') => {
+                    marks.forwarding |= name == "true-client-ip";
                     marks.transfer_encoding |= name == "transfer-encoding";
                     marks.hop |= name == "te" || name == "transfer-encoding";
                 }
@@ -140,7 +139,8 @@ pub(crate) fn clean_request(
         }
     }
     if found.forwarding && !trusted {
-        for name in &FORWARDING {
+        let names: Vec<HeaderName> = headers.keys().filter(|name| is_forwarding(name.as_str())).cloned().collect();
+        for name in names {
             headers.remove(name);
         }
     }
@@ -172,7 +172,7 @@ const NEVER_TRAILERS: [HeaderName; 16] = [
 pub(crate) fn clean_request_trailers(trailers: &mut HeaderMap) {
     let names: Vec<HeaderName> = trailers.keys().cloned().collect();
     for name in names {
-        if NEVER_TRAILERS.contains(&name) || FORWARDING.contains(&name) || name.as_str().contains('_') {
+        if NEVER_TRAILERS.contains(&name) || is_forwarding(name.as_str()) || name.as_str().contains('_') {
             trailers.remove(name);
         }
     }
@@ -191,7 +191,7 @@ fn underscore(headers: &mut HeaderMap, trusted: bool, strategy: UnderscoreHeader
     let names: Vec<HeaderName> = headers.keys().filter(|name| name.as_str().contains('_')).cloned().collect();
     for name in names {
         let twin = name.as_str().replace('_', "-");
-        let impersonates = FORWARDING.iter().any(|forwarding| forwarding.as_str() == twin);
+        let impersonates = is_forwarding(&twin);
         let framing = matches!(twin.as_str(), "content-length" | "transfer-encoding" | "host" | "connection");
         match strategy {
             UnderscoreHeaders::Reject => return Err(UnderscoreRejected),
@@ -227,7 +227,7 @@ fn remove_connection(headers: &mut HeaderMap, forwarded: &ForwardedHeaders) {
     for name in nominated {
         let framing = name == header::HOST || name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING;
         let allowed = forwarded.connection.iter().any(|kept| **kept == *name.as_str());
-        if !framing && !allowed && !FORWARDING.contains(&name) {
+        if !framing && !allowed && !is_forwarding(name.as_str()) {
             headers.remove(name);
         }
     }
