@@ -43,8 +43,8 @@ pub(crate) struct Marks {
     hop: bool,
     /// A field that says who is asking.
     pub(crate) forwarding: bool,
-    /// A name with `_`.
-    underscore: bool,
+    /// A name with `_`, or one that begins with `x` and has a `.`.
+    separators: bool,
     /// `Content-Length`.
     pub(crate) content_length: bool,
     /// `Transfer-Encoding`.
@@ -71,7 +71,11 @@ impl Marks {
                     "cf-connecting-ip" => marks.forwarding = true,
                     _ => {}
                 },
-                Some(b'x' | b'f' | b's') => marks.forwarding |= is_forwarding(name),
+                Some(b'x') => {
+                    marks.forwarding |= is_forwarding(name);
+                    marks.separators |= name.as_bytes().contains(&b'.');
+                }
+                Some(b'f' | b's') => marks.forwarding |= is_forwarding(name),
                 Some(b't') => {
                     marks.forwarding |= name == "true-client-ip";
                     marks.transfer_encoding |= name == "transfer-encoding";
@@ -86,7 +90,7 @@ impl Marks {
                 Some(b'p') => marks.hop |= name.starts_with("proxy"),
                 _ => {}
             }
-            marks.underscore |= name.as_bytes().contains(&b'_');
+            marks.separators |= name.as_bytes().contains(&b'_');
         }
         marks
     }
@@ -113,8 +117,8 @@ pub(crate) fn clean_request(
     underscores: UnderscoreHeaders,
 ) -> Result<Kept, UnderscoreRejected> {
     let mut kept = Kept::default();
-    if found.underscore {
-        underscore(headers, trusted, underscores)?;
+    if found.separators {
+        separators(headers, trusted, underscores)?;
     }
     if found.hop {
         kept.trailers = headers.get_all(header::TE).iter().any(|value| has_token(value, "trailers"));
@@ -186,18 +190,20 @@ pub(crate) fn clean_response_trailers(trailers: &mut HeaderMap) {
     }
 }
 
-/// Names with `_` reach a CGI-like backend as their `-` twins: those of forwarding fields go, the rest is as configured.
-fn underscore(headers: &mut HeaderMap, trusted: bool, strategy: UnderscoreHeaders) -> Result<(), UnderscoreRejected> {
-    let names: Vec<HeaderName> = headers.keys().filter(|name| name.as_str().contains('_')).cloned().collect();
+/// Names with `_` reach a CGI-like backend as their `-` twins, and with some servers those with `.` do too: those of
+/// forwarding fields go, the rest is as configured.
+fn separators(headers: &mut HeaderMap, trusted: bool, strategy: UnderscoreHeaders) -> Result<(), UnderscoreRejected> {
+    let odd = |name: &&HeaderName| name.as_str().contains(['_', '.']);
+    let names: Vec<HeaderName> = headers.keys().filter(odd).cloned().collect();
     for name in names {
-        let twin = name.as_str().replace('_', "-");
-        let impersonates = is_forwarding(&twin);
+        let underscore = name.as_str().contains('_');
+        let twin = name.as_str().replace(['_', '.'], "-");
         let framing = matches!(twin.as_str(), "content-length" | "transfer-encoding" | "host" | "connection");
         match strategy {
-            UnderscoreHeaders::Reject => return Err(UnderscoreRejected),
-            UnderscoreHeaders::Delete => drop(headers.remove(name)),
-            UnderscoreHeaders::Keep if framing || (impersonates && !trusted) => drop(headers.remove(name)),
-            UnderscoreHeaders::Keep => {}
+            UnderscoreHeaders::Reject if underscore => return Err(UnderscoreRejected),
+            UnderscoreHeaders::Delete if underscore => drop(headers.remove(name)),
+            _ if framing || (is_forwarding(&twin) && !trusted) => drop(headers.remove(name)),
+            _ => {}
         }
     }
     Ok(())
@@ -461,15 +467,17 @@ mod tests {
             ("forwarded", "for=1.1.1.1"),
             ("x_forwarded_for", "1.1.1.1"),
             ("x-forwarded_host", "evil"),
+            ("x.real.ip", "1.1.1.1"),
+            ("x-my.own", "1"),
             ("content_length", "5"),
             ("my_own", "1"),
             ("host", "a:8443"),
         ]);
         clean(&mut headers, false, &ForwardedHeaders::default(), UnderscoreHeaders::Keep).expect("kept");
-        assert_eq!(names(&headers), ["host", "my_own"]);
+        assert_eq!(names(&headers), ["host", "my_own", "x-my.own"]);
         let said = Said { before: false, port: Some(8443), websocket: true };
         add_forwarding(&mut headers, &origin(), said, true);
-        assert_eq!(headers.len(), 8, "each once: {headers:?}");
+        assert_eq!(headers.len(), 9, "each once: {headers:?}");
         assert_eq!(headers[X_FORWARDED_FOR], "192.0.2.7");
         assert_eq!(headers[X_FORWARDED_PROTO], "wss");
         assert_eq!(headers[X_FORWARDED_PORT], "8443");
