@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, RANGE, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 
@@ -34,6 +34,9 @@ pub(crate) fn check(parts: &Parts, marks: Marks, has_body: bool) -> Result<Optio
     if parts.headers.len() > MAX_FIELDS {
         return Err(Error::HeadTooLarge);
     }
+    if parts.headers.len() != parts.headers.keys_len() {
+        singletons(parts)?;
+    }
     let authority = if parts.version == Version::HTTP_2 { authority_of_2(parts)? } else { authority_of_1(parts)? };
     if marks.transfer_encoding || marks.content_length {
         framing(&parts.headers, parts.version)?;
@@ -59,6 +62,16 @@ fn method(method: &Method) -> Result<(), Error> {
         name if name.len() > MAX_METHOD => Err(Error::MethodNotImplemented),
         _ => Ok(()),
     }
+}
+
+/// There is one of these (RFC 9110 §5.3): of two, whoever checks and whoever serves might each take another.
+fn singletons(parts: &Parts) -> Result<(), Error> {
+    for name in [AUTHORIZATION, CONTENT_TYPE, RANGE] {
+        if parts.headers.get_all(name).iter().nth(1).is_some() {
+            return Err(Error::BadRequest("two fields where there can be one"));
+        }
+    }
+    Ok(())
 }
 
 /// RFC 9112 §3.2: HTTP/1.1 has exactly one Host; an absolute target must name the same one.
