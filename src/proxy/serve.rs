@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body as _;
 
 use super::Error;
@@ -19,6 +19,9 @@ use super::router::{CompiledRoute, Lookup};
 use super::upgrade::Wish;
 use super::{headers, redirect, upgrade};
 use crate::route::{Action, Protocol, Upstream};
+
+/// The methods that the refusal of another names.
+const ALLOWED: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
 /// Answers one request. Never fails: what goes wrong is an answer too.
 ///
@@ -74,6 +77,9 @@ fn receive(connection: &Rc<Connection>, mut parts: Box<Parts>, body: ClientBody)
     // 7 action
     match &route.route.action {
         Action::Forward(upstream) => {
+            if parts.method == Method::OPTIONS && is_last_hop(&mut parts.headers) {
+                return Ok(Next::Answer(options(&mut exchange)));
+            }
             let wish = if marks.upgrade { upgrade::requested(&parts) } else { None };
             let received = Received { parts, marks, body, port };
             let outgoing = match prepare(connection, &mut exchange, upstream, received, wish.is_some()) {
@@ -93,6 +99,25 @@ fn receive(connection: &Rc<Connection>, mut parts: Box<Parts>, body: ClientBody)
         }
         Action::Refuse(reason) => Err(exchange.refuse(Error::Refused(*reason))),
     }
+}
+
+/// RFC 9110 §7.6.2: an OPTIONS may say how often it may be passed on. Counts down; true when it is ours to answer.
+fn is_last_hop(headers: &mut HeaderMap) -> bool {
+    let Some(left) = headers.get_mut(header::MAX_FORWARDS) else { return false };
+    match left.to_str().ok().and_then(|left| left.parse::<u32>().ok()) {
+        Some(0) => return true,
+        Some(count) => *left = HeaderValue::from(count - 1),
+        None => {}
+    }
+    false
+}
+
+/// What we say of ourselves.
+fn options(exchange: &mut Exchange) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    response.headers_mut().insert(header::ALLOW, ALLOWED);
+    exchange.refused(StatusCode::OK, None, 0);
+    response
 }
 
 /// The route that wins, and the port that the client named. The path is brought into its one form first: what is
@@ -246,7 +271,7 @@ pub(crate) fn refusal(error: Error, http_1: bool) -> Response<Body> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if error == Error::MethodNotAllowed {
-        headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        headers.insert(header::ALLOW, ALLOWED);
     }
     if error.closes() && http_1 {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -4,8 +4,10 @@
 
 mod chunks;
 mod early;
+mod fields;
 mod frames;
 mod framing;
+mod hops;
 mod recorder;
 #[path = "../support/mod.rs"]
 mod support;
