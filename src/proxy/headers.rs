@@ -366,7 +366,7 @@ pub(crate) fn clean_response(headers: &mut HeaderMap) -> Result<(), UnknownCodin
         match name.as_str() {
             "connection" => connection = true,
             "transfer-encoding" => (coding, hop) = (true, true),
-            "keep-alive" | "proxy-connection" | "upgrade" | "te" | "proxy-authenticate" => hop = true,
+            "keep-alive" | "proxy-connection" | "upgrade" | "te" | "proxy-authenticate" | "alt-svc" => hop = true,
             _ => {}
         }
     }
@@ -381,7 +381,10 @@ pub(crate) fn clean_response(headers: &mut HeaderMap) -> Result<(), UnknownCodin
             // RFC 9112 §6.3: the transfer coding overrides the length.
             headers.remove(header::CONTENT_LENGTH);
         }
-        for name in [KEEP_ALIVE, PROXY_CONNECTION, header::UPGRADE, header::TE, header::PROXY_AUTHENTICATE] {
+        // Alt-Svc: other ways to a host are its edge's to tell, not one of its backends' (RFC 7838 §9.3).
+        for name in
+            [KEEP_ALIVE, PROXY_CONNECTION, header::UPGRADE, header::TE, header::PROXY_AUTHENTICATE, header::ALT_SVC]
+        {
             headers.remove(name);
         }
     }
