@@ -2,6 +2,7 @@
 //! right answer, whether its connection stays, and exactly what the backend saw.
 #![allow(dead_code, reason = "tables to come use the rest")]
 
+mod answers;
 mod chunks;
 mod early;
 mod fields;
@@ -14,3 +15,4 @@ mod support;
 mod table;
 mod targets;
 mod trailers;
+mod upgrades;

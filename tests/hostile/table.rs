@@ -120,12 +120,16 @@ pub(crate) fn send(bytes: impl AsRef<[u8]>) -> Case {
 
 /// Sends a POST of `a.example` with these lines of fields and this body.
 pub(crate) fn post(fields: &str, body: &str) -> Case {
-    send(format!("POST / HTTP/1.1\r\nHost: a.example\r\n{fields}\r\n\r\n{body}"))
+    send(format!("POST / HTTP/1.1\r\nHost: a.example\r\n{}\r\n{body}", lines(fields)))
 }
 
 /// Sends a GET of `a.example` with these lines of fields.
 pub(crate) fn get(fields: &str) -> Case {
-    send(format!("GET / HTTP/1.1\r\nHost: a.example\r\n{fields}\r\n\r\n"))
+    send(format!("GET / HTTP/1.1\r\nHost: a.example\r\n{}\r\n", lines(fields)))
+}
+
+fn lines(fields: &str) -> String {
+    if fields.is_empty() { String::new() } else { format!("{fields}\r\n") }
 }
 
 /// Sends a request of `a.example` that begins with this line.
