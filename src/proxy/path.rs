@@ -19,6 +19,9 @@ pub enum BadPath {
     /// `%00`.
     #[error("the path has an encoded null character")]
     Null,
+    /// `..;`, which some servers resolve like `..`.
+    #[error("the path has a dot segment with a parameter")]
+    DotParameter,
     /// A percent-encoded character that `http.encodedCharacters` forbids.
     #[error("the path has an encoded character that this entry point forbids")]
     ForbiddenEncoding,
@@ -56,7 +59,7 @@ pub(crate) fn canonical(path: &str, sanitize: bool, allowed: EncodedCharacters) 
         return Ok(Cow::Borrowed(path));
     }
     let decoded = if decodes { Cow::Owned(decode_unreserved(path)) } else { Cow::Borrowed(path) };
-    Ok(Cow::Owned(resolve(&decoded)))
+    resolve(&decoded).map(Cow::Owned)
 }
 
 fn escape(bytes: &[u8], at: usize) -> Option<u8> {
@@ -101,8 +104,9 @@ fn decode_unreserved(path: &str) -> String {
     out
 }
 
-/// Merges `//` and resolves `.` and `..`; never leaves the root.
-fn resolve(path: &str) -> String {
+/// Merges `//` and resolves `.` and `..`; never leaves the root. A dot segment with a parameter (`..;x`) is an ordinary
+/// name in a URI, but servers of servlets resolve it: whoever sends one wants a path that is not matched.
+fn resolve(path: &str) -> Result<String, BadPath> {
     let mut kept: Vec<&str> = Vec::new();
     let mut segments = path.split('/').skip(1).peekable();
     let mut directory = false;
@@ -114,6 +118,7 @@ fn resolve(path: &str) -> String {
             ".." => {
                 kept.pop();
             }
+            _ if segment.starts_with("..;") || segment.starts_with(".;") => return Err(BadPath::DotParameter),
             _ => kept.push(segment),
         }
     }
@@ -125,7 +130,7 @@ fn resolve(path: &str) -> String {
     if directory || out.is_empty() {
         out.push('/');
     }
-    out
+    Ok(out)
 }
 
 #[cfg(test)]
@@ -148,7 +153,7 @@ mod tests {
             ("//evil.com/x", "/evil.com/x"),
             ("/a//", "/a/"),
             ("/.well-known/x", "/.well-known/x"),
-            ("/..;/admin", "/..;/admin"),
+            ("/..a;/admin", "/..a;/admin"),
             ("/a/..b/c.", "/a/..b/c."),
         ] {
             assert_eq!(clean(path).as_deref(), Ok(expected), "{path}");
@@ -189,6 +194,13 @@ mod tests {
         ] {
             assert_eq!(clean(path), Err(expected), "{path:?}");
             assert_eq!(canonical(path, false, EncodedCharacters::default()), Err(expected), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_dot_segment_with_a_parameter_is_refused() {
+        for path in ["/..;/admin", "/a/..;b=c/d", "/.;", "/a/%2e%2e;/d"] {
+            assert_eq!(clean(path), Err(BadPath::DotParameter), "{path}");
         }
     }
 
