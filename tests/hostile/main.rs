@@ -9,6 +9,7 @@ mod fields;
 mod frames;
 mod framing;
 mod hops;
+mod paths;
 mod recorder;
 #[path = "../support/mod.rs"]
 mod support;
