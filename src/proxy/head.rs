@@ -111,6 +111,9 @@ fn authority_of_2(parts: &Parts) -> Result<Option<Authority<'_>>, Error> {
     if hosts.next().is_some() {
         return Err(Error::BadHost("more than one host"));
     }
+    if parts.headers.values().any(is_padded) {
+        return Err(Error::BadRequest("a value with white space around it"));
+    }
     match (parts.uri.authority(), host) {
         (Some(target), host) => {
             if host.is_some_and(|host| !target.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes())) {
@@ -124,6 +127,12 @@ fn authority_of_2(parts: &Parts) -> Result<Option<Authority<'_>>, Error> {
         (None, Some(host)) => authority(host).map(Some),
         (None, None) => Err(Error::BadHost("neither :authority nor host")),
     }
+}
+
+/// RFC 9113 §8.2.1: such a value is malformed, and would be another one in HTTP/1.
+fn is_padded(value: &HeaderValue) -> bool {
+    let space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    space(value.as_bytes().first()) || space(value.as_bytes().last())
 }
 
 fn authority(value: &HeaderValue) -> Result<Authority<'_>, Error> {
