@@ -81,7 +81,7 @@ pub(crate) fn rows() -> Vec<Row> {
                 line("OPTIONS / HTTP/1.1\r\nMax-Forwards: x").seen("OPTIONS /\nmax-forwards: x"),
                 line("GET / HTTP/1.1\r\nMax-Forwards: 0").seen("GET /\nmax-forwards: 0"),
                 line("TRACE / HTTP/1.1\r\nMax-Forwards: 0").refused(405),
-                get(&"Via: 1.1 adit\r\n".repeat(20).trim_end()).seen(&format!("GET /{}", "\nvia: 1.1 adit".repeat(20))),
+                get("Via: 1.1 adit\r\n".repeat(20).trim_end()).seen(&format!("GET /{}", "\nvia: 1.1 adit".repeat(20))),
             ],
         )
         .open("a route that leads back here is ended by the limits of connections alone: no field counts our own hops"),

@@ -9,8 +9,10 @@ mod fields;
 mod frames;
 mod framing;
 mod hops;
+mod http2;
 mod paths;
 mod recorder;
+mod streams;
 #[path = "../support/mod.rs"]
 mod support;
 mod table;

@@ -8,6 +8,7 @@ use futures_util::future::LocalBoxFuture;
 use tokio::io::AsyncWriteExt;
 
 use crate::recorder::{Entry, Recorder, Reply};
+use crate::streams::Streams;
 use crate::support::client::{Answer, Raw};
 use crate::support::gateway::{Gateway, route};
 
@@ -24,6 +25,8 @@ pub(crate) struct Row {
 enum Kind {
     /// Bytes that are sent one after the other over connections of their own.
     Cases(Vec<Case>),
+    /// Frames of HTTP/2, over connections of their own.
+    Streams(Vec<Streams>),
     /// What takes more than bytes.
     Act(Box<dyn Act>),
     /// What takes more than bytes, and a stage of its own: runs beside all others.
@@ -55,6 +58,10 @@ impl<F: AsyncFn()> Apart for F {
 impl Row {
     pub(crate) fn cases(number: u16, what: &'static str, cases: impl IntoIterator<Item = Case>) -> Self {
         Self { number, what, kind: Kind::Cases(cases.into_iter().collect()), open: None }
+    }
+
+    pub(crate) fn streams(number: u16, what: &'static str, streams: impl IntoIterator<Item = Streams>) -> Self {
+        Self { number, what, kind: Kind::Streams(streams.into_iter().collect()), open: None }
     }
 
     pub(crate) fn act(number: u16, what: &'static str, act: impl AsyncFn(&Stage) + 'static) -> Self {
@@ -312,6 +319,11 @@ pub(crate) async fn run(numbers: RangeInclusive<u16>, rows: Vec<Row>, stage: &St
                 Kind::Cases(cases) => {
                     for case in cases {
                         failures.extend(failure(row, Some(&case.send), case.run(stage)).await);
+                    }
+                }
+                Kind::Streams(streams) => {
+                    for one in streams {
+                        failures.extend(failure(row, Some(one.sent()), one.run(stage)).await);
                     }
                 }
                 Kind::Act(act) => {
