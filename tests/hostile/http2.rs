@@ -3,7 +3,7 @@
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
-use crate::frames::{End, GET, H2, HEADERS, SETTINGS, block, data, frame, headers};
+use crate::frames::{CONTINUATION, End, GET, H2, HEADERS, SETTINGS, block, data, frame, headers};
 use crate::streams::{but, frames, raw, upload, with, without};
 use crate::support::client::request;
 use crate::support::gateway::{Gateway, ingress, service};
@@ -226,6 +226,12 @@ pub(crate) fn rows() -> Vec<Row> {
                 frame(HEADERS, 5, 1, &block(&[(":status", "999")])),
                 data(1, true, "no head"),
                 b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n".to_vec(),
+                [
+                    frame(HEADERS, 1, 1, &ok),
+                    frame(CONTINUATION, 0, 1, &block(&[("x", "y".repeat(10 << 10))])).repeat(20),
+                    frame(CONTINUATION, 4, 1, &[]),
+                ]
+                .concat(),
             ];
             for (nth, answer) in answers.into_iter().enumerate() {
                 assert_eq!(endpoint_that_sends(answer).await, 502, "answer {nth}");
