@@ -75,7 +75,8 @@ impl Marks {
                     marks.forwarding |= is_forwarding(name);
                     marks.separators |= name.as_bytes().contains(&b'.');
                 }
-                Some(b'f' | b's') => marks.forwarding |= is_forwarding(name),
+                Some(b'f') => marks.forwarding |= name == "forwarded",
+                Some(b's') => marks.forwarding |= name.starts_with("ssl-client-"),
                 Some(b't') => {
                     marks.forwarding |= name == "true-client-ip";
                     marks.transfer_encoding |= name == "transfer-encoding";
