@@ -188,17 +188,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> H2<S> {
             }
         }
     }
-
-    /// The connection ends: with a GOAWAY of this code, or without one.
-    pub(crate) async fn end(&mut self) -> Option<u32> {
-        let mut last = None;
-        while let Some(frame) = self.next().await {
-            if frame.kind == GOAWAY {
-                last = Some(code(&frame.payload[4..]));
-            }
-        }
-        last
-    }
 }
 
 fn code(payload: &[u8]) -> u32 {

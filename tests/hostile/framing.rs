@@ -7,7 +7,6 @@ async fn the_end_of_a_request_is_never_in_doubt() {
     run(1..=37, rows(), &Stage::new(&[]).await).await;
 }
 
-const CHUNKED: &str = "POST /\ntransfer-encoding: chunked";
 const CHUNKED_Z: &str = "POST /\ntransfer-encoding: chunked\n\nZ";
 const Z: &str = "1\r\nZ\r\n0\r\n\r\n";
 

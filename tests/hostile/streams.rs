@@ -62,6 +62,10 @@ impl Streams {
         self
     }
 
+    pub(crate) fn is_served(&self) -> bool {
+        self.answered == Some(200)
+    }
+
     pub(crate) fn sent(&self) -> &[u8] {
         &self.frames
     }

@@ -82,14 +82,28 @@ impl Row {
         self
     }
 
-    pub(crate) fn is_none(&self) -> bool {
-        matches!(self.kind, Kind::None(_))
+    /// Why it cannot apply, if it cannot.
+    pub(crate) fn why_not(&self) -> Option<&'static str> {
+        if let Kind::None(why) = self.kind { Some(why) } else { None }
     }
 
-    /// The bytes of its cases that are served.
-    pub(crate) fn accepted(&self) -> impl Iterator<Item = &[u8]> {
-        let cases = if let Kind::Cases(cases) = &self.kind { &cases[..] } else { &[] };
-        cases.iter().filter(|case| case.answers[..] == [200]).map(|case| &case.send[..])
+    /// What its cases send that is served: of HTTP/1, and frames of HTTP/2.
+    pub(crate) fn accepted(&self) -> (Vec<&[u8]>, Vec<&[u8]>) {
+        match &self.kind {
+            Kind::Cases(cases) => {
+                (cases.iter().filter(|case| case.answers[..] == [200]).map(|case| &case.send[..]).collect(), vec![])
+            }
+            Kind::Streams(streams) => {
+                (vec![], streams.iter().filter(|one| one.is_served()).map(Streams::sent).collect())
+            }
+            _ => (vec![], vec![]),
+        }
+    }
+}
+
+impl std::fmt::Display for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.number, self.what)
     }
 }
 
@@ -178,12 +192,6 @@ impl Case {
     pub(crate) fn broken(mut self, status: u16) -> Self {
         self.cut = true;
         self.answered(status).closed()
-    }
-
-    /// Closed without a word.
-    pub(crate) fn dropped(mut self) -> Self {
-        self.answers.clear();
-        self.closed()
     }
 
     /// The client ends its side after its bytes.
@@ -290,10 +298,15 @@ impl Stage {
 
     /// The same with more manifests.
     pub(crate) async fn with(manifests: &str, flags: &[&str]) -> Self {
+        Self::beside(|_| manifests.to_owned(), flags).await
+    }
+
+    /// The same with manifests that may lead to the recorder's port too.
+    pub(crate) async fn beside(manifests: impl FnOnce(u16) -> String, flags: &[&str]) -> Self {
         let recorder = Recorder::start().await;
         let port = recorder.port();
-        let ours = [route("app", "a.example", "/", &[port]), route("any", "", "/", &[port])].concat();
-        Self { gateway: Gateway::start(&format!("{ours}{manifests}"), flags).await, recorder }
+        let ours = [route("app", "a.example", "/", &[port]), route("any", "", "/", &[port]), manifests(port)].concat();
+        Self { gateway: Gateway::start(&ours, flags).await, recorder }
     }
 
     /// Another client is served as if nothing had happened.
@@ -347,5 +360,5 @@ async fn failure(row: &Row, sent: Option<&[u8]>, run: impl Future<Output = ()>) 
     let why = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     let sent = sent.map(|sent| String::from_utf8_lossy(sent).chars().take(300).collect::<String>()).unwrap_or_default();
     let why: String = why.unwrap_or("panicked").chars().take(1000).collect();
-    Some(format!("{} {} {sent:?}\n     {why}", row.number, row.what))
+    Some(format!("{row} {sent:?}\n     {why}"))
 }

@@ -42,10 +42,10 @@ pub(crate) fn rows() -> Vec<Row> {
         ),
         Row::cases(
             55,
-            "more than a hundred trailers, or more than what a head may hold: refused",
+            "more than a hundred trailers, or more than 16 KiB of them: refused",
             [
                 with_trailers("", &"X: y\r\n".repeat(1025)).broken(400),
-                with_trailers("", &format!("X: {}\r\n", "y".repeat(70 << 10))).broken(400),
+                with_trailers("", &format!("X: {}\r\n", "y".repeat(17 << 10))).broken(400),
             ],
         ),
         Row::act(

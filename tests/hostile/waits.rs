@@ -32,9 +32,9 @@ async fn hurried() -> Stage {
     .await
 }
 
-/// An answer larger than all buffers on its way.
-fn large() -> Reply {
-    let body = "x".repeat(8 << 20);
+/// An answer of so many megabytes.
+fn large(megabytes: usize) -> Reply {
+    let body = "x".repeat(megabytes << 20);
     Reply::Bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into())
 }
 
@@ -50,12 +50,12 @@ fn fields_of_answer(count: usize, value: &str) -> Case {
     get("").says(format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 2\r\n\r\nok")).seen("GET /")
 }
 
-fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     vec![
         Row::apart(164, "a client of HTTP/2 that opens no window: its stream ends", async || {
             for window in [0, 1] {
                 let stage = hurried().await;
-                stage.recorder.answers(large());
+                stage.recorder.answers(large(1));
                 let stream = TcpStream::connect(stage.gateway.web()).await.expect("connect");
                 let mut client = H2::over(stream, &[(4, window)]).await;
                 client.send(headers(1, true, &GET)).await;
@@ -76,7 +76,8 @@ fn rows() -> Vec<Row> {
         }),
         Row::apart(166, "a client that does not read its answer: its connection ends", async || {
             let stage = hurried().await;
-            stage.recorder.answers(large());
+            // More than the kernel keeps for both sockets.
+            stage.recorder.answers(large(64));
             let mut client = Raw::connect(stage.gateway.web()).await;
             client.send("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n").await;
             eventually("the gateway gives up", async || stage.gateway.log().contains("timed out")).await;
