@@ -84,8 +84,9 @@ pub(crate) fn rows() -> Vec<Row> {
         ),
         Row::cases(
             79,
-            "a fragment: taken off before routing, and the backend sees none",
-            [target(b"/a#frag").seen("GET /a"), target(b"/a?b#frag").seen("GET /a?b")],
+            "a fragment, which is never sent: refused",
+            [&b"/a#frag"[..], b"/a?b#frag", b"/#", b"http://a.example/#x", b"#"]
+                .map(|value| target(value).refused(400)),
         ),
         Row::cases(
             80,

@@ -112,8 +112,11 @@ pub(crate) fn read_request(input: &mut Input, most: usize) -> Result<Option<Requ
     if target.range().len() > MAX_TARGET {
         return Err(Malformed::TargetTooLong);
     }
-    let target =
-        Uri::from_maybe_shared(head.slice(target.range())).map_err(|_| Malformed::Rule("its target is none"))?;
+    let raw = head.slice(target.range());
+    let target = Uri::from_maybe_shared(raw.clone()).map_err(|_| Malformed::Rule("its target is none"))?;
+    if is_cut(&target, &raw) {
+        return Err(Malformed::Rule("its target has a fragment"));
+    }
     let (mut framed, mut expects, mut te) = (false, false, false);
     let mut persistence = Persistence::default();
     let headers = fields(places, &head, |name, value| {
@@ -128,6 +131,14 @@ pub(crate) fn read_request(input: &mut Input, most: usize) -> Result<Option<Requ
     parts.version = if modern { Version::HTTP_11 } else { Version::HTTP_10 };
     parts.headers = headers;
     Ok(Some(RequestHead { parts, framed, expects, te, keep_alive: persistence.keeps(modern) }))
+}
+
+/// Whether something of a target was left out as its fragment, which is never sent (RFC 9112 §3.2).
+fn is_cut(target: &Uri, raw: &[u8]) -> bool {
+    match target.path_and_query() {
+        Some(kept) if raw.starts_with(b"/") => kept.as_str().len() != raw.len(),
+        _ => raw.contains(&b'#'),
+    }
 }
 
 /// The head of an answer.
