@@ -133,12 +133,8 @@ impl Reader {
         loop {
             if let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
                 let head = self.buffer.drain(..end + 4).take(end).collect::<Vec<_>>();
-                // A line has no end but its own.
-                let lines = String::from_utf8_lossy(&head).replace("\r\n", "");
-                if lines.contains(['\r', '\n', '\0']) {
-                    return self.doubt(&lines);
-                }
-                return Some(String::from_utf8_lossy(&head).into_owned());
+                let head = String::from_utf8_lossy(&head).into_owned();
+                return if is_clear(&head) { Some(head) } else { self.doubt(&head) };
             }
             if self.fill().await.is_none() {
                 if !self.buffer.is_empty() {
@@ -232,6 +228,23 @@ impl Reader {
             state.busy.remove(&self.connection);
         }
     }
+}
+
+/// Whether every reader takes a head for the same: lines have no ends but their own, a request line is three words, a
+/// field a token, a colon and a value that begins and ends with something.
+fn is_clear(head: &str) -> bool {
+    let token = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    };
+    let mut lines = head.split("\r\n");
+    let line: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
+    let asks = matches!(line[..], [method, target, "HTTP/1.1"] if token(method) && target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic()));
+    asks && lines.all(|line| {
+        let field = line.split_once(": ");
+        let padded = |value: &str| value.starts_with([' ', '\t']) || value.ends_with([' ', '\t']);
+        let control = |value: &str| value.chars().any(|char| char.is_ascii_control() && char != '\t');
+        field.is_some_and(|(name, value)| token(name) && !padded(value) && !control(value))
+    })
 }
 
 fn echo(head: &str) -> Vec<u8> {
