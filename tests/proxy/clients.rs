@@ -1,6 +1,8 @@
 //! Clients of every age, and many of them.
 
-use crate::support::backend::Backend;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::support::backend::{Backend, read_request};
 use crate::support::client::{Raw, get};
 use crate::support::eventually;
 use crate::support::gateway::{Gateway, route};
@@ -71,4 +73,58 @@ async fn connections_beyond_the_limit_are_refused_and_room_is_found_again() {
         get(gateway.web(), "a.example", "/").await.is_ok_and(|answer| answer.status == 200)
     })
     .await;
+}
+
+#[tokio::test]
+async fn requests_that_come_at_once_are_answered_in_their_order() {
+    let backend = Backend::answering(|request| {
+        let body = format!("{}+{}", request.line(), String::from_utf8_lossy(&request.body));
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    })
+    .await;
+    let gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &[]).await;
+    let mut client = Raw::connect(gateway.web()).await;
+    let mut all = String::new();
+    for index in 0..50 {
+        all.push_str(&format!("GET /{index} HTTP/1.1\r\nHost: a.example\r\n\r\n"));
+        all.push_str(&format!("POST /{index} HTTP/1.1\r\nHost: a.example\r\nContent-Length: 2\r\n\r\nhi"));
+        let chunks = "Transfer-Encoding: chunked\r\n\r\n2\r\nho\r\n0\r\n\r\n";
+        all.push_str(&format!("PUT /{index} HTTP/1.1\r\nHost: a.example\r\n{chunks}"));
+    }
+    client.send(&all).await;
+    for index in 0..50 {
+        for (method, body) in [("GET", ""), ("POST", "hi"), ("PUT", "ho")] {
+            let answer = client.answer().await.expect("an answer");
+            assert_eq!(answer.text(), format!("{method} /{index} HTTP/1.1+{body}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_arrives_though_the_client_is_still_sending() {
+    let gateway = Gateway::start(&route("app", "a.example", "/", &[1]), &[]).await;
+    let mut client = Raw::connect(gateway.web()).await;
+    // Far more than the sockets hold: a connection that is closed now is reset, and the refusal with it.
+    let body = "x".repeat(8 << 20);
+    client.send(format!("POST / HTTP/1.1\r\nHost: b.example\r\nContent-Length: {}\r\n\r\n{body}", body.len())).await;
+    let answer = client.answer().await.expect("an answer");
+    assert_eq!((answer.status, answer.header("connection")), (404, Some("close")));
+    assert!(client.closed().await);
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_does_not_look_whole_to_a_client_of_http_1_0() {
+    let backend = Backend::on_connection(|mut stream| async move {
+        let mut buffer = Vec::new();
+        if read_request(&mut stream, &mut buffer).await.is_some() {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n").await;
+        }
+    })
+    .await;
+    let gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &[]).await;
+    let mut client = Raw::connect(gateway.web()).await;
+    client.send("GET / HTTP/1.0\r\nHost: a.example\r\n\r\n").await;
+    let mut seen = Vec::new();
+    let ended = client.stream.read_to_end(&mut seen).await;
+    assert!(ended.is_err(), "it ended in order after {}", String::from_utf8_lossy(&seen));
 }
