@@ -63,12 +63,10 @@ impl Connection {
         watch: Arc<Watch>,
     ) -> Rc<Self> {
         let listener = worker.shared.listeners[index].clone();
-        let secured = tls.is_some();
         let address = HeaderValue::from_str(&peer.ip().to_string());
         let origin = Origin {
             address: address.unwrap_or_else(|_| HeaderValue::from_static("unknown")),
-            proto: HeaderValue::from_static(if secured { "https" } else { "http" }),
-            default_port: HeaderValue::from_static(if secured { "443" } else { "80" }),
+            secured: tls.is_some(),
             server: worker.shared.host_name.clone(),
         };
         Rc::new(Self {

@@ -253,10 +253,8 @@ pub(crate) fn has_token(value: &HeaderValue, token: &str) -> bool {
 pub(crate) struct Origin {
     /// The peer's address.
     pub(crate) address: HeaderValue,
-    /// `http` or `https`.
-    pub(crate) proto: HeaderValue,
-    /// The scheme's own port, used when the Host has none.
-    pub(crate) default_port: HeaderValue,
+    /// It came over TLS.
+    pub(crate) secured: bool,
     /// Our host name.
     pub(crate) server: HeaderValue,
 }
@@ -274,15 +272,17 @@ pub(crate) struct Said {
 
 impl Origin {
     fn proto(&self, said: Said) -> HeaderValue {
-        match (said.websocket, self.proto.as_bytes()) {
-            (true, b"https") => HeaderValue::from_static("wss"),
-            (true, _) => HeaderValue::from_static("ws"),
-            (false, _) => self.proto.clone(),
-        }
+        HeaderValue::from_static(match (said.websocket, self.secured) {
+            (true, true) => "wss",
+            (true, false) => "ws",
+            (false, true) => "https",
+            (false, false) => "http",
+        })
     }
 
     fn port(&self, said: Said) -> HeaderValue {
-        said.port.map_or_else(|| self.default_port.clone(), HeaderValue::from)
+        let usual = if self.secured { "443" } else { "80" };
+        said.port.map_or(HeaderValue::from_static(usual), HeaderValue::from)
     }
 }
 
@@ -416,8 +416,7 @@ mod tests {
     fn origin() -> Origin {
         Origin {
             address: HeaderValue::from_static("192.0.2.7"),
-            proto: HeaderValue::from_static("https"),
-            default_port: HeaderValue::from_static("443"),
+            secured: true,
             server: HeaderValue::from_static("adit-0"),
         }
     }

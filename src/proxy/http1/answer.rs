@@ -36,6 +36,8 @@ pub(super) struct Told {
     pub(super) keep_alive: bool,
     /// The connection becomes a tunnel.
     pub(super) switching: bool,
+    /// It was clear where the request ended.
+    pub(super) clear: bool,
     /// Nothing of its body is sent, whatever there is.
     pub(super) bodiless: bool,
     /// The length that is written.
@@ -50,9 +52,16 @@ impl Told {
         let status = response.status();
         let switching = status == StatusCode::SWITCHING_PROTOCOLS;
         let close = !switching && response.headers().contains_key(header::CONNECTION);
-        let keep_alive = asked.keep_alive && !close;
-        let told =
-            |framing, length| Self { framing, keep_alive, switching, bodiless: false, length, own_length: false };
+        let (keep_alive, clear) = (asked.keep_alive && !close, asked.clear);
+        let told = |framing, length| Self {
+            framing,
+            keep_alive,
+            switching,
+            clear,
+            bodiless: false,
+            length,
+            own_length: false,
+        };
         let none = Self { bodiless: true, ..told(Framing::Length(0), None) };
         if status.is_informational() || status == StatusCode::NO_CONTENT {
             return none;

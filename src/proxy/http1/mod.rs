@@ -64,26 +64,29 @@ pub(super) async fn serve_all(connection: Rc<Connection>, io: Io) {
             }
             wire.poll_head(cx, most).map(Some)
         });
-        let (response, asked) = match head.await {
-            None => break Then::Close,
-            Some(Err(NoHead::Ended)) => break Then::Cut,
-            Some(Err(NoHead::Malformed(why))) => (Some(unreadable(&connection, why)), Asked::UNREADABLE),
-            Some(Ok(head)) => {
-                let (mut serving, asked) = begin(&connection, &wire, head);
-                let response = std::future::poll_fn(|cx| {
-                    if over() {
-                        return Poll::Ready(None);
-                    }
-                    if let Poll::Ready(response) = serving.as_mut().poll(cx) {
-                        return Poll::Ready(Some(response));
-                    }
-                    wire.borrow_mut().poll_left(cx, most).map(|()| None)
-                });
-                (response.await, asked)
-            }
+        // In a block of its own: what is only used here need not be kept while the answer is written.
+        let told = {
+            let (response, asked) = match head.await {
+                None => break Then::Close,
+                Some(Err(NoHead::Ended)) => break Then::Cut,
+                Some(Err(NoHead::Malformed(why))) => (Some(unreadable(&connection, why)), Asked::UNREADABLE),
+                Some(Ok(head)) => {
+                    let (mut serving, asked) = begin(&connection, &wire, head);
+                    let response = std::future::poll_fn(|cx| {
+                        if over() {
+                            return Poll::Ready(None);
+                        }
+                        if let Poll::Ready(response) = serving.as_mut().poll(cx) {
+                            return Poll::Ready(Some(response));
+                        }
+                        wire.borrow_mut().poll_left(cx, most).map(|()| None)
+                    });
+                    (response.await, asked)
+                }
+            };
+            let Some(response) = response else { break Then::Cut };
+            answer(&connection, &wire, &mut sending, response, asked)
         };
-        let Some(response) = response else { break Then::Cut };
-        let told = answer(&connection, &wire, &mut sending, response, asked);
         std::future::poll_fn(|cx| {
             if over() || sending.poll(&mut Out(&wire), cx).is_ready() {
                 return Poll::Ready(());
@@ -100,7 +103,7 @@ pub(super) async fn serve_all(connection: Rc<Connection>, io: Io) {
         if told.switching {
             break Then::Tunnel;
         }
-        if !asked.clear || !wire.borrow_mut().skip() {
+        if !told.clear || !wire.borrow_mut().skip() {
             break Then::Linger;
         }
         if !told.keep_alive {
