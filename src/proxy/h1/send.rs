@@ -1,6 +1,6 @@
 //! A message on its way out: its head, then its body as it comes, framed anew.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Write as _};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -12,6 +12,9 @@ use super::head::write_field;
 
 /// The bytes of most heads.
 const USUAL_HEAD: usize = 512;
+/// Data up to this many bytes goes out in one piece with what stands before it: to copy it is less work than to hand two
+/// pieces to the kernel, by more than half a microsecond.
+const SMALL: usize = 2 * 1024;
 
 /// What is left to write of a message.
 #[derive(Debug)]
@@ -167,27 +170,33 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
                     *left = left.checked_sub(data.len() as u64).ok_or(Broken::BySource)?;
                 }
                 if chunked {
-                    self.put_before(format_args!("{:x}\r\n", data.len()));
+                    let _ = write!(self.before(), "{:x}\r\n", data.len());
                     self.after = if last { b"\r\n0\r\n\r\n" } else { b"\r\n" };
                 }
-                self.data = data;
+                if data.len() > SMALL {
+                    self.data = data;
+                } else {
+                    let after = std::mem::take(&mut self.after);
+                    self.before().extend_from_slice(&data);
+                    self.before.extend_from_slice(after);
+                }
                 if last {
                     self.end()?;
                 }
             }
             Some(Err(frame)) => {
                 if chunked {
-                    self.put_before(format_args!("0\r\n"));
+                    self.before().extend_from_slice(b"0\r\n");
                     for (name, value) in frame.into_trailers().iter().filter(|_| self.trailers).flatten() {
                         write_field(&mut self.before, name, value);
                     }
-                    self.put_before(format_args!("\r\n"));
+                    self.before.extend_from_slice(b"\r\n");
                 }
                 self.end()?;
             }
             None => {
                 if chunked {
-                    self.put_before(format_args!("0\r\n\r\n"));
+                    self.before().extend_from_slice(b"0\r\n\r\n");
                 }
                 self.end()?;
             }
@@ -204,12 +213,13 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         Ok(())
     }
 
-    fn put_before(&mut self, text: std::fmt::Arguments<'_>) {
+    /// What stands before data, without what has been written of it.
+    fn before(&mut self) -> &mut Vec<u8> {
         if self.written == self.before.len() {
             self.before.clear();
             self.written = 0;
         }
-        let _ = io::Write::write_fmt(&mut self.before, text);
+        &mut self.before
     }
 
     fn is_empty(&self) -> bool {
