@@ -253,6 +253,12 @@ impl Body {
     }
 }
 
+impl Default for Body {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
 impl From<&'static str> for Body {
     fn from(text: &'static str) -> Self {
         Self::Text((!text.is_empty()).then(|| Bytes::from_static(text.as_bytes())))

@@ -52,7 +52,7 @@ pub(crate) async fn forward(
     mut exchange: Box<Exchange>,
     route: &Arc<CompiledRoute>,
     mut outgoing: Box<Outgoing>,
-) -> Result<Response<Body>, Refused> {
+) -> Result<Box<Response<Body>>, Refused> {
     let (Action::Forward(upstream), Some(target), Some(request)) =
         (&route.route.action, &route.upstream, &mut outgoing.request)
     else {
@@ -146,23 +146,23 @@ impl Replay {
 /// 12 the answer's head, cleaned; 13 its body, streamed.
 pub(crate) fn pass_on(
     mut exchange: Box<Exchange>,
-    response: Response<()>,
+    mut response: Box<Response<Body>>,
     reply: Reply,
     lease: Lease,
     choice: &Choice<'_>,
     now: Instant,
-) -> Result<Response<Body>, Refused> {
-    let (mut parts, ()) = response.into_parts();
-    let status = parts.status.as_u16();
+) -> Result<Box<Response<Body>>, Refused> {
+    let status = response.status();
     // Nobody asked for an upgrade here; and what is no status of HTTP is not passed on.
-    let odd = parts.status == StatusCode::SWITCHING_PROTOCOLS || status > 599;
-    if odd || headers::clean_response(&mut parts.headers).is_err() {
+    let odd = status == StatusCode::SWITCHING_PROTOCOLS || status.as_u16() > 599;
+    if odd || headers::clean_response(response.headers_mut()).is_err() {
         lease.failed(now);
         return Err(exchange.refuse(Error::UpstreamProtocol));
     }
     if let Some(cookie) = choice.cookie_for(lease.endpoint()) {
-        parts.headers.append(header::SET_COOKIE, cookie);
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
-    exchange.answered(parts.status, &parts.headers, lease);
-    Ok(Response::from_parts(parts, Body::relay(reply, exchange, now)))
+    exchange.answered(status, response.headers(), lease);
+    *response.body_mut() = Body::relay(reply, exchange, now);
+    Ok(response)
 }

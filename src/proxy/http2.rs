@@ -34,7 +34,7 @@ pub(super) async fn serve_all(connection: Rc<Connection>, io: Io) -> Result<(), 
         cx.count_stream();
         let (parts, body) = request.into_parts();
         let serving = serve(cx.clone(), Box::new(parts), ClientBody::Http2(body));
-        async { Ok::<_, Infallible>(serving.await) }
+        async { Ok::<_, Infallible>(*serving.await) }
     });
     let mut serving = pin!(builder.serve_connection(TokioIo::new(io), service));
     let mut registration = None;

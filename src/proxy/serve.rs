@@ -30,7 +30,7 @@ pub(crate) fn serve(
     connection: Rc<Connection>,
     parts: Box<Parts>,
     body: ClientBody,
-) -> impl Future<Output = Response<Body>> {
+) -> impl Future<Output = Box<Response<Body>>> {
     let received = receive(&connection, parts, body);
     async move {
         let answered = match received {
@@ -57,7 +57,7 @@ pub(crate) fn serve(
 /// What a request needs next.
 enum Next {
     /// Nothing: its answer is here.
-    Answer(Response<Body>),
+    Answer(Box<Response<Body>>),
     /// An endpoint's answer.
     Forward { exchange: Box<Exchange>, route: Arc<CompiledRoute>, outgoing: Box<Outgoing> },
     /// An endpoint that joins in its upgrade.
@@ -78,7 +78,7 @@ fn receive(connection: &Rc<Connection>, mut parts: Box<Parts>, body: ClientBody)
     match &route.route.action {
         Action::Forward(upstream) => {
             if parts.method == Method::OPTIONS && is_last_hop(&mut parts.headers) {
-                return Ok(Next::Answer(options(&mut exchange)));
+                return Ok(Next::Answer(Box::new(options(&mut exchange))));
             }
             let wish = if marks.upgrade { upgrade::requested(&parts) } else { None };
             let received = Received { parts, marks, body, port };
@@ -91,11 +91,11 @@ fn receive(connection: &Rc<Connection>, mut parts: Box<Parts>, body: ClientBody)
                 None => Next::Forward { exchange, route, outgoing },
             })
         }
-        Action::Redirect(redirect) => Ok(Next::Answer(redirect::answer(&mut exchange, redirect, &parts))),
+        Action::Redirect(redirect) => Ok(Next::Answer(Box::new(redirect::answer(&mut exchange, redirect, &parts)))),
         Action::Internal(page) => {
             let response = (connection.worker.shared.internal)(*page, &parts);
             exchange.refused(response.status(), None, response.body().len());
-            Ok(Next::Answer(response.map(Body::from)))
+            Ok(Next::Answer(Box::new(response.map(Body::from))))
         }
         Action::Refuse(reason) => Err(exchange.refuse(Error::Refused(*reason))),
     }
@@ -256,7 +256,7 @@ fn body_length(upload: &Upload) -> Framing {
 }
 
 /// The answer to a request that is not forwarded, or whose endpoint failed.
-fn refuse((mut exchange, error): Refused) -> Response<Body> {
+fn refuse((mut exchange, error): Refused) -> Box<Response<Body>> {
     let response = refusal(error, !exchange.connection.http2);
     tracing::debug!(peer = %exchange.connection.peer, status = error.status().as_u16(), %error, "refused");
     exchange.refused(error.status(), Some(error.reason()), error.body().len());
@@ -264,8 +264,8 @@ fn refuse((mut exchange, error): Refused) -> Response<Body> {
 }
 
 /// What a client is told of an error. `http_1` is whether its connection is all that the request has.
-pub(crate) fn refusal(error: Error, http_1: bool) -> Response<Body> {
-    let mut response = Response::new(Body::from(error.body()));
+pub(crate) fn refusal(error: Error, http_1: bool) -> Box<Response<Body>> {
+    let mut response = Box::new(Response::new(Body::from(error.body())));
     *response.status_mut() = error.status();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

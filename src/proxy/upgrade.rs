@@ -53,7 +53,7 @@ pub(crate) async fn tunnel(
     route: &Arc<CompiledRoute>,
     mut outgoing: Box<Outgoing>,
     wish: Box<Wish>,
-) -> Result<Response<Body>, Refused> {
+) -> Result<Box<Response<Body>>, Refused> {
     let (Action::Forward(upstream), Some(target), Some(request)) =
         (&route.route.action, &route.upstream, &mut outgoing.request)
     else {
@@ -90,7 +90,7 @@ pub(crate) async fn tunnel(
             }
         }
     };
-    let Answer { response, reply } = answer;
+    let Answer { mut response, reply } = answer;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         // Not an upgrade: an answer like any other.
         return pass_on(exchange, response, reply, lease, &choice, Instant::now());
@@ -103,21 +103,21 @@ pub(crate) async fn tunnel(
         lease.failed(Instant::now());
         return Err(exchange.refuse(Error::UpstreamProtocol));
     }
-    let (mut parts, ()) = response.into_parts();
-    let (Ok(()), Some((endpoint, early))) = (clean_response(&mut parts.headers), reply.into_tunnel()) else {
+    let (Ok(()), Some((endpoint, early))) = (clean_response(response.headers_mut()), reply.into_tunnel()) else {
         lease.failed(Instant::now());
         return Err(exchange.refuse(Error::UpstreamProtocol));
     };
-    parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    parts.headers.insert(header::UPGRADE, wish.token.clone());
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, wish.token.clone());
     if let Some(cookie) = choice.cookie_for(lease.endpoint()) {
-        parts.headers.append(header::SET_COOKIE, cookie);
+        headers.append(header::SET_COOKIE, cookie);
     }
-    exchange.answered(parts.status, &parts.headers, lease);
+    exchange.answered(response.status(), response.headers(), lease);
     exchange.streaming();
     let client = exchange.connection.hand_over();
     tokio::task::spawn_local(join(exchange, client, endpoint, early));
-    Ok(Response::from_parts(parts, Body::empty()))
+    Ok(response)
 }
 
 /// Copies both ways until one side ends, or the worker is over. `early` is what the endpoint has said already.

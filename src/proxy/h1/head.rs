@@ -143,9 +143,10 @@ fn is_cut(target: &Uri, raw: &[u8]) -> bool {
 
 /// The head of an answer.
 #[derive(Debug)]
-pub(crate) struct ResponseHead {
-    /// Its reason phrase is an extension, if it is not the usual one.
-    pub(crate) response: Response<()>,
+pub(crate) struct ResponseHead<B> {
+    /// Its reason phrase is an extension, if it is not the usual one. On the heap, since it goes from hand to hand; what
+    /// becomes its body is put there by who has it.
+    pub(crate) response: Box<Response<B>>,
     /// How its body is framed.
     pub(crate) body: Decoder,
     /// The endpoint takes another request after it.
@@ -153,7 +154,10 @@ pub(crate) struct ResponseHead {
 }
 
 /// Takes an answer's head off the front of `input`, if all of it is there. `to_head` is whether it answers a HEAD.
-pub(crate) fn read_response(input: &mut Input, to_head: bool) -> Result<Option<ResponseHead>, Malformed> {
+pub(crate) fn read_response<B: Default>(
+    input: &mut Input,
+    to_head: bool,
+) -> Result<Option<ResponseHead<B>>, Malformed> {
     if !input.may_hold_head() {
         return if input.len() < MAX_ANSWER { Ok(None) } else { Err(Malformed::TooLarge) };
     }
@@ -204,7 +208,7 @@ pub(crate) fn read_response(input: &mut Input, to_head: bool) -> Result<Option<R
         (Coding::Other, _) => return Err(Malformed::Rule("a transfer coding that is not chunked alone")),
     };
     let keep_alive = persistence.keeps(modern) && !doubtful && body != Decoder::Close;
-    let mut response = Response::new(());
+    let mut response = Box::new(Response::new(B::default()));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     *response.extensions_mut() = extensions;
@@ -296,7 +300,7 @@ mod tests {
         input
     }
 
-    fn read_all(text: &str) -> Result<Option<ResponseHead>, Malformed> {
+    fn read_all(text: &str) -> Result<Option<ResponseHead<()>>, Malformed> {
         read_response(&mut input(text), false)
     }
 
@@ -319,7 +323,8 @@ mod tests {
         assert_eq!(body("HTTP/1.1 204 No Content\r\ncontent-length: 5\r\n\r\n"), "Done, kept");
         assert_eq!(body("HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n"), "Done, kept");
         assert_eq!(body("HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n"), "Chunked(Size), kept");
-        let head = read_response(&mut input("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n"), true).unwrap().unwrap();
+        let head =
+            read_response::<()>(&mut input("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n"), true).unwrap().unwrap();
         assert!(matches!(head.body, Decoder::Done) && head.keep_alive);
     }
 
@@ -362,7 +367,7 @@ mod tests {
     #[test]
     fn a_head_is_taken_off_with_its_reason_and_leaves_the_rest() {
         let mut input = input("HTTP/1.1 200 Fine\r\nA: b\r\na: c\r\nContent-Length: 2\r\n\r\nhi");
-        let head = read_response(&mut input, false).unwrap().unwrap().response;
+        let head = read_response::<()>(&mut input, false).unwrap().unwrap().response;
         assert_eq!(&input.bytes[..], b"hi");
         assert_eq!(head.extensions().get::<ReasonPhrase>().unwrap().as_bytes(), b"Fine");
         assert_eq!(head.headers().get_all("a").iter().collect::<Vec<_>>(), ["b", "c"]);

@@ -135,7 +135,7 @@ fn begin(
     connection: &Rc<Connection>,
     wire: &Rc<RefCell<Wire>>,
     head: RequestHead,
-) -> (Pin<Box<impl Future<Output = Response<Body>> + use<>>>, Asked) {
+) -> (Pin<Box<impl Future<Output = Box<Response<Body>>> + use<>>>, Asked) {
     let RequestHead { parts, framed, expects, te, keep_alive } = head;
     let modern = parts.version == Version::HTTP_11;
     let trailers = te && parts.headers.get_all(header::TE).iter().any(|value| has_token(value, "trailers"));
@@ -155,13 +155,13 @@ fn answer(
     connection: &Connection,
     wire: &Rc<RefCell<Wire>>,
     sending: &mut Sending<Body>,
-    mut response: Response<Body>,
+    mut response: Box<Response<Body>>,
     mut asked: Asked,
 ) -> Told {
     // Unless somebody still reads the body, the rest of it is in the way of the next request.
     asked.keep_alive &= Rc::strong_count(wire) > 1 || wire.borrow_mut().skip();
     let told = Told::of(&response, asked);
-    let body = std::mem::replace(response.body_mut(), Body::empty());
+    let body = std::mem::take(response.body_mut());
     let body = if told.bodiless { Body::empty() } else { body };
     let date = || connection.worker.date();
     sending.begin(body, told.framing, asked.trailers, |out| told.write(out, &response, asked, date));
@@ -169,7 +169,7 @@ fn answer(
 }
 
 /// The answer to a head that could not be read.
-fn unreadable(connection: &Connection, why: Malformed) -> Response<Body> {
+fn unreadable(connection: &Connection, why: Malformed) -> Box<Response<Body>> {
     let error = match why {
         Malformed::Rule(rule) => Error::BadRequest(rule),
         Malformed::TooLarge => Error::HeadTooLarge,

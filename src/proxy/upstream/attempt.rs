@@ -10,7 +10,7 @@ use hyper::client::conn::TrySendError;
 
 use super::super::Error;
 use super::super::balance::Lease;
-use super::super::body::{Progress, Upload, UploadState};
+use super::super::body::{Body, Progress, Upload, UploadState};
 use super::super::connection::Connection;
 use super::super::forward::Outgoing;
 use super::super::watch::Wait;
@@ -23,7 +23,8 @@ use crate::route::Protocol;
 
 /// An endpoint's answer: its head, and its body with the connection that it is read from.
 pub(crate) struct Answer {
-    pub(crate) response: Response<()>,
+    /// Its body is empty yet.
+    pub(crate) response: Box<Response<Body>>,
     pub(crate) reply: Reply,
 }
 
@@ -185,7 +186,10 @@ async fn send_h2(client: &Connection, connection: Rc<H2>, outgoing: &mut Outgoin
     match patient(sender.try_send_request(request), upload, limit).await {
         Ok(response) => {
             let (parts, incoming) = response.into_parts();
-            Ok(Answer { response: Response::from_parts(parts, ()), reply: Reply::H2 { incoming, share } })
+            Ok(Answer {
+                response: Box::new(Response::from_parts(parts, Body::empty())),
+                reply: Reply::H2 { incoming, share },
+            })
         }
         Err(failure) => Err(failure.resolve(outgoing)),
     }

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::super::body::Upload;
+use super::super::body::{Body, Upload};
 use super::super::h1::{Decoded, Decoder, Framing, Input, Malformed, Sending, read_response, write_request_line};
 use super::super::io::Io;
 use super::super::watch::{Alarm, Wait, Watch};
@@ -134,7 +134,7 @@ impl H1 {
     }
 
     /// The head of the answer, while the request goes out.
-    pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<()>, Lost>> {
+    pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Box<Response<Body>>, Lost>> {
         if self.sending.goes_on() && self.sending.poll(&mut self.io, cx).is_ready() {
             if self.sending.is_broken_by_source() {
                 return Poll::Ready(Err(Lost::Upload));
