@@ -9,7 +9,7 @@ pub(crate) mod trusting;
 
 use std::time::{Duration, Instant};
 
-/// Waits until `condition` holds; fails with `what` after ten seconds.
+/// Waits until `condition` holds; fails with `what` after thirty seconds.
 pub(crate) async fn eventually<F: AsyncFnMut() -> bool>(what: &str, mut condition: F) {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
