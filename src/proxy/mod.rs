@@ -24,6 +24,7 @@ pub mod router;
 mod serve;
 mod shared;
 mod tls;
+mod tunnel;
 mod upgrade;
 pub mod upstream;
 mod watch;

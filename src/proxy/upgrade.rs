@@ -3,28 +3,19 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::BytesMut;
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode, Version, header};
-use tokio::io::AsyncWriteExt;
-use tokio::sync::oneshot;
 
 use super::balance::{Choice, MAX_ENDPOINTS};
 use super::body::Body;
-use super::connection::Counted;
 use super::error::{Error, Fault};
 use super::exchange::{Exchange, Refused};
 use super::forward::{Outgoing, pass_on};
 use super::headers::{clean_response, has_token};
-use super::io::Io;
 use super::router::CompiledRoute;
+use super::tunnel;
 use super::upstream::{Answer, Failure, Sent, upgrade};
-use super::watch::Watch;
-use super::worker::Phase;
 use crate::route::{Action, HostHeader};
-
-/// The buffer of each direction of a tunnel.
-const BUFFER: usize = 8 * 1024;
 
 /// An upgrade that a client asks for.
 pub(crate) struct Wish {
@@ -116,47 +107,6 @@ pub(crate) async fn tunnel(
     exchange.answered(response.status(), response.headers(), lease);
     exchange.streaming();
     let client = exchange.connection.hand_over();
-    tokio::task::spawn_local(join(exchange, client, endpoint, early));
+    tokio::task::spawn_local(tunnel::join(exchange, client, endpoint, early));
     Ok(response)
-}
-
-/// Copies both ways until one side ends, or the worker is over. `early` is what the endpoint has said already.
-async fn join(
-    mut exchange: Box<Exchange>,
-    client: oneshot::Receiver<(Io, BytesMut)>,
-    mut endpoint: Io,
-    early: BytesMut,
-) {
-    let connection = exchange.connection.clone();
-    let counted = Counted::new(&connection.worker, connection.index);
-    let watch: &Watch = &connection.watch;
-    watch.relax();
-    let limit = connection.worker.shared.transport.dial_timeout;
-    let (mut client, said) = match tokio::time::timeout(limit, client).await {
-        Ok(Ok(client)) => client,
-        Ok(Err(_)) => return tracing::debug!("an upgrade came to nothing: the client has left"),
-        Err(_) => return tracing::debug!("an upgrade was not completed in time"),
-    };
-    let worker = connection.worker.clone();
-    let mut copying = std::pin::pin!(async {
-        client.write_all(&early).await?;
-        endpoint.write_all(&said).await?;
-        let (received, sent) =
-            tokio::io::copy_bidirectional_with_sizes(&mut client, &mut endpoint, BUFFER, BUFFER).await?;
-        std::io::Result::Ok((received + said.len() as u64, sent + early.len() as u64))
-    });
-    let mut registration = None;
-    let copied = std::future::poll_fn(|cx| {
-        registration.get_or_insert_with(|| worker.on_phase(cx.waker().clone()));
-        if worker.phase() == Phase::Over {
-            return std::task::Poll::Ready(None);
-        }
-        copying.as_mut().poll(cx).map(Some)
-    })
-    .await;
-    if let Some(Ok((received, sent))) = copied {
-        exchange.tunnelled(received, sent);
-    }
-    exchange.complete(Instant::now());
-    drop(counted);
 }

@@ -24,6 +24,9 @@ use super::upstream::Pool;
 /// Pause after an accept that failed for want of descriptors or memory: existing connections go on meanwhile.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(20);
 
+/// How much of a tunnel is moved at once.
+const TUNNEL_BUFFER: usize = 16 * 1024;
+
 /// How far the end has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -80,6 +83,8 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) pool: Rc<Pool>,
     pub(crate) random: Cell<u64>,
+    /// What passes through tunnels, for the moment of its passing.
+    pub(crate) buffer: RefCell<Box<[u8]>>,
     router: RefCell<Cache<Arc<ArcSwap<Router>>, Arc<Router>>>,
     date: RefCell<(u64, HeaderValue)>,
     wakers: RefCell<HashMap<u64, Waker, foldhash::fast::FixedState>>,
@@ -177,6 +182,7 @@ pub(crate) fn run(
             shared.transport.max_idle_per_endpoint.div_ceil(shared.loads.len()),
             shared.transport.idle_timeout,
         ),
+        buffer: RefCell::new(vec![0; TUNNEL_BUFFER].into_boxed_slice()),
         random: Cell::new(0x9e37_79b9_7f4a_7c15 ^ ((id as u64 + 1) << 32) ^ shared.seed),
         router: RefCell::new(Cache::new(shared.router.clone())),
         date: RefCell::new((0, HeaderValue::from_static(""))),
