@@ -78,11 +78,11 @@ def h2load(lab, contender, url, connections, streams, seconds, length, data=None
 
 
 def fetch(contender, url, *more):
-    """One answer by curl: status, body and what came of headers and trailers."""
+    """One answer by curl: status, body, headers, and what `-v` would say of trailers."""
     out = subprocess.run(["curl", "-sSk", "-i", "--max-time", "20", *more, url], capture_output=True)
     head, _, body = out.stdout.partition(b"\r\n\r\n")
     status = head.split()[1:2]
-    return int(status[0]) if status else 0, body, head
+    return int(status[0]) if status else 0, body, head, out.stderr
 
 
 def probe(contender, host, to, path, file, *more, seconds=60):
@@ -93,7 +93,7 @@ def probe(contender, host, to, path, file, *more, seconds=60):
     want = hashlib.sha256(Path(file).read_bytes()).hexdigest()
     deadline = time.monotonic() + seconds
     while True:
-        status, body, head = fetch(contender, url, "--resolve", f"{host}:{port}:127.0.0.1", *more)
+        status, body, head, _ = fetch(contender, url, "--resolve", f"{host}:{port}:127.0.0.1", *more)
         if status == 200 and hashlib.sha256(body).hexdigest() == want:
             return head
         if time.monotonic() > deadline or contender.process.poll() is not None:

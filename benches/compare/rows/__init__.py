@@ -1,6 +1,10 @@
 """The rows: what is measured, in numbers that may be selected, each with the bounds next to its work."""
-from . import small
+from . import http2, small, tls
 
 ROWS = {
     "1": ("HTTP/1.1 keep-alive, small body", small.keep_alive),
+    "2": ("HTTP/1.1, a new connection for each request", small.new_connections),
+    "4": ("TLS 1.3, P-256", tls.tls),
+    "5": ("HTTP/2 to HTTP/1.1", http2.to_http1),
+    "6": ("gRPC, HTTP/2 on both sides", http2.grpc),
 }
