@@ -53,12 +53,12 @@ def quantiles(histogram):
     return found
 
 
-def h2load(lab, contender, url, connections, streams, seconds, length, data=None, headers=()):
+def h2load(lab, contender, to, url, connections, streams, seconds, length, data=None, headers=()):
     """Streams of HTTP/2. Its log has the status and time of every request."""
     log = lab.path("h2load.log")
     log.unlink(missing_ok=True)
     command = ["taskset", "-c", str(LOAD_CORE), "h2load", "-D", str(seconds), "-c", str(connections), "-m", str(streams), "-t", "1",
-               "-w", "22", "-W", "24", f"--log-file={log}", "--tls13-ciphers=TLS_AES_128_GCM_SHA256"]
+               "-w", "22", "-W", "24", f"--log-file={log}", f"--connect-to=127.0.0.1:{contender.ports[to]}", "--tls13-ciphers=TLS_AES_128_GCM_SHA256"]
     command += ["-d", str(data)] if data else []
     for header in headers:
         command += ["-H", header]
@@ -78,11 +78,11 @@ def h2load(lab, contender, url, connections, streams, seconds, length, data=None
 
 
 def fetch(contender, url, *more):
-    """One answer by curl: status, body, headers, and what `-v` would say of trailers."""
+    """One answer by curl: status, body and headers."""
     out = subprocess.run(["curl", "-sSk", "-i", "--max-time", "20", *more, url], capture_output=True)
     head, _, body = out.stdout.partition(b"\r\n\r\n")
     status = head.split()[1:2]
-    return int(status[0]) if status else 0, body, head, out.stderr
+    return int(status[0]) if status else 0, body, head
 
 
 def probe(contender, host, to, path, file, *more, seconds=60):
@@ -93,7 +93,7 @@ def probe(contender, host, to, path, file, *more, seconds=60):
     want = hashlib.sha256(Path(file).read_bytes()).hexdigest()
     deadline = time.monotonic() + seconds
     while True:
-        status, body, head, _ = fetch(contender, url, "--resolve", f"{host}:{port}:127.0.0.1", *more)
+        status, body, head = fetch(contender, url, "--resolve", f"{host}:{port}:127.0.0.1", *more)
         if status == 200 and hashlib.sha256(body).hexdigest() == want:
             return head
         if time.monotonic() > deadline or contender.process.poll() is not None:

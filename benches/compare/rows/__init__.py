@@ -1,5 +1,5 @@
 """The rows: what is measured, in numbers that may be selected, each with the bounds next to its work."""
-from . import http2, small, tls
+from . import http2, idle, small, tls
 
 ROWS = {
     "1": ("HTTP/1.1 keep-alive, small body", small.keep_alive),
@@ -7,4 +7,5 @@ ROWS = {
     "4": ("TLS 1.3, P-256", tls.tls),
     "5": ("HTTP/2 to HTTP/1.1", http2.to_http1),
     "6": ("gRPC, HTTP/2 on both sides", http2.grpc),
+    "7": ("Idle keep-alive connections", idle.idle),
 }
