@@ -1,5 +1,6 @@
 """What the contenders forward to, the answers that are right, and the manifests that lead adit there."""
-import base64, hashlib, json, os, subprocess, sys
+import base64, hashlib, json, os, subprocess, sys, tempfile
+from pathlib import Path
 
 from lab import HERE, LOAD_CORE
 
@@ -48,8 +49,7 @@ class Backend:
 
     def manifests(self, four=()):
         """A directory in which adit finds the same routes that the others have in their configuration."""
-        directory = self.lab.path(f"manifests-{len(self.lab.processes)}")
-        directory.mkdir()
+        directory = Path(tempfile.mkdtemp(prefix="manifests-", dir=self.lab.directory))
         secret = {name: base64.b64encode(open(file, "rb").read()).decode() for name, file in
                   [("tls.crt", self.certificate), ("tls.key", self.key)]}
         objects = [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bench"}, "type": "kubernetes.io/tls", "data": secret}]

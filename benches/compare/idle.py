@@ -68,6 +68,7 @@ def main(kind, port, host, count):
     held = []
     for _ in range(int(count)):
         connection = socket.create_connection(("127.0.0.1", int(port)), timeout=10)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if kind in ("tls", "h2"):
             connection = context.wrap_socket(connection, server_hostname=host)
         if kind == "websocket":

@@ -4,15 +4,16 @@
 `origin.py PORT slow|reset|silent|good` is one of four backends of which some are bad: it answers after two seconds,
 resets the connection when the request has come, or says nothing at all.
 """
-import asyncio, hashlib, resource, socket, struct, sys
+import asyncio, base64, hashlib, resource, socket, struct, sys
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, world"
-UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: %s\r\n\r\n"
+RFC6455 = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 async def strict(reader, writer, headers):
     if headers.get(b"upgrade"):
-        writer.write(UPGRADED)
+        writer.write(UPGRADED % base64.b64encode(hashlib.sha1(headers.get(b"sec-websocket-key", b"") + RFC6455).digest()))
         while data := await reader.read(65536):
             writer.write(data)
         return False

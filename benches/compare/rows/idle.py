@@ -62,8 +62,8 @@ def idle(bench):
     rounds, settle = (1, 5) if bench.arguments.quick else (min(3, bench.rounds), 30)
     cases, checks = [], []
     for kind, title, to, host, bound in KINDS:
-        # A WebSocket takes two descriptors in the proxy, and one in the backend that all of them share.
-        count = min(COUNT, (limit - 1000) // (2 if kind == "websocket" else 1))
+        # adit keeps more than half of its descriptors for endpoints, and a WebSocket takes two in every proxy.
+        count = min(COUNT, limit * 2 // 5)
         case = Case(f"{count:,} × {title}")
         for number in range(rounds):
             print(f"\r  {case.name}: round {number + 1}/{rounds} ", end="", file=sys.stderr, flush=True)
