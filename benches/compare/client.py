@@ -21,7 +21,7 @@ class Load:
 
     def finish(self, contender, process, tolerate=False):
         out = process.communicate()[0]
-        found = json.loads(out) if out else {"requests": 0, "failed": 1, "problem": "the load generator gave up"}
+        found = json.loads(out) if out else {"requests": 0, "failed": 1, "histogram": [], "problem": "the load generator gave up"}
         if not tolerate and (found["failed"] or not found["requests"]):
             raise Wrong(f"{contender.name}: {found['failed']} of {found['requests']} failed: {found['problem']}\n{contender.said()}")
         return found

@@ -11,9 +11,9 @@ FILES = 60_000
 class Lab:
     """A directory, a block of ports and the processes that live in them; all of it ends with the `with`."""
 
-    def __init__(self, port=21_000):
-        # Below the ephemeral ports (32768…): a client's own port must not be one that a proxy wants.
-        self.next_port, self.processes = port, []
+    def __init__(self):
+        # Below the ephemeral ports (32768…): a client's own port must not be one that a proxy wants. Another run has others.
+        self.next_port, self.processes = 20_000 + os.getpid() % 40 * 300, []
 
     def __enter__(self):
         self.holder = tempfile.TemporaryDirectory(prefix="compare-")

@@ -123,7 +123,7 @@ static void fail(struct connection *c, const char *what) {
     if (!busy) return;  // it was closed between two requests, and is still among those that wait
     failed++, in_flight--;
     waiting[waiting_count++] = c - all;
-    if (failed > 1000 && done < failed) { fprintf(stderr, "%s\n", problem); exit(1); }
+    if (failed > 10000 && done < failed) { fprintf(stderr, "%s\n", problem); exit(1); }
 }
 
 static void open_connection(struct connection *c) {
