@@ -62,15 +62,17 @@ class Backend:
         return str(directory)
 
 
-def route(name, host, ports, scheme=None, tls=None, paths=("/",)):
-    """An Ingress, its Service and a slice for each port."""
+def route(name, host, ports, scheme=None, tls=None, paths=("/",), service=None):
+    """An Ingress, its Service and a slice for each port; only the Ingress when it is given another's Service."""
     annotations = {"traefik.ingress.kubernetes.io/service.serversscheme": scheme} if scheme else {}
-    backend = {"service": {"name": name, "port": {"number": 80}}}
+    backend = {"service": {"name": service or name, "port": {"number": 80}}}
     spec = {"rules": [{"host": host, "http": {"paths": [{"path": path, "pathType": "Prefix", "backend": backend} for path in paths]}}]}
     ingress = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": name}, "spec": spec}
-    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "annotations": annotations},
-               "spec": {"ports": [{"name": "http", "port": 80}]}}
-    found = [ingress, service]
+    own = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "annotations": annotations},
+           "spec": {"ports": [{"name": "http", "port": 80}]}}
+    if service:
+        return [ingress]
+    found = [ingress, own]
     if tls:
         # Routes with TLS are on the secure entry point alone, so there is one Ingress for each.
         secure = {"metadata": {"name": f"{name}-tls"}, "spec": spec | {"tls": [{"hosts": [host], "secretName": tls}]}}

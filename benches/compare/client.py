@@ -53,11 +53,11 @@ def quantiles(histogram):
     return found
 
 
-def h2load(lab, contender, to, url, connections, streams, seconds, length, data=None, headers=()):
-    """Streams of HTTP/2. Its log has the status and time of every request."""
+def h2load(lab, contender, to, url, connections, streams, seconds, length, data=None, headers=(), requests=None):
+    """Streams of HTTP/2, for some seconds or some requests. Its log has the status and time of every request."""
     log = lab.path("h2load.log")
     log.unlink(missing_ok=True)
-    command = ["taskset", "-c", str(LOAD_CORE), "h2load", "-D", str(seconds), "-c", str(connections), "-m", str(streams), "-t", "1",
+    command = ["taskset", "-c", str(LOAD_CORE), "h2load", *(["-n", str(requests)] if requests else ["-D", str(seconds)]), "-c", str(connections), "-m", str(streams), "-t", "1",
                "-w", "22", "-W", "24", f"--log-file={log}", f"--connect-to=127.0.0.1:{contender.ports[to]}", "--tls13-ciphers=TLS_AES_128_GCM_SHA256"]
     command += ["-d", str(data)] if data else []
     for header in headers:

@@ -13,11 +13,13 @@ SLOWER = 0.3                        # µs of CPU per request
 PREFIXES = 100                      # of the worst host; what is asked for matches the last that is tried
 
 
-def manifests(bench, count):
+def manifests(bench, count, shared):
+    """One host for each Ingress. `shared`: all have the same Service, and hence its connections; else one each."""
     directory = Path(tempfile.mkdtemp(prefix="manifests-", dir=bench.lab.directory))
     port = bench.backend.ports["plain"]
     for start in range(0, count, 100):
-        objects = [each for index in range(start, min(count, start + 100)) for each in route(f"app-{index}", f"host-{index}.example", [port])]
+        objects = [each for index in range(start, min(count, start + 100)) for each in
+                   route(f"app-{index}", f"host-{index}.example", [port], service="worst" if shared else None)]
         directory.joinpath(f"{start // 100}.yaml").write_text("\n---\n".join(map(json.dumps, objects)))
     worst = route("worst", "worst.example", [port], paths=["/", *(f"/{index:03}/a/b/c/d" for index in range(PREFIXES))])
     directory.joinpath("worst.yaml").write_text("\n---\n".join(map(json.dumps, worst)))
@@ -26,11 +28,11 @@ def manifests(bench, count):
     return directory, names
 
 
-def start(bench, count):
+def start(bench, count, shared=False):
     """adit with that many Ingresses, and how long it took until the first right answer of the last of them."""
     each = next(each for each in bench.installed if each.name == "adit")
-    each = type(each)(f"adit, {count:,} hosts", each.program, each.start)
-    directory, each.hosts = manifests(bench, count)
+    each = type(each)(f"adit, {count:,} host{'s' if count > 1 else ''}", each.program, each.start)
+    directory, each.hosts = manifests(bench, count, shared)
     begin = time.monotonic()
     each.run(bench.lab, bench.backend, Options(manifests=directory))
     probe(each, f"host-{count - 1}.example", "plain", "/", bench.lab.path("small"), seconds=120)
@@ -40,12 +42,15 @@ def start(bench, count):
 
 def hosts(bench):
     counts = COUNTS[:3] if bench.arguments.quick else COUNTS
-    running = [start(bench, count) for count in counts]
     small = bench.lab.path("small")
-    time.sleep(3)  # what reading left behind goes back to the kernel within a second
-    memory = Case("Ingresses at rest")
-    for each, count in zip(running, counts):
-        memory.add(each.name, {"rss_mb": each.resident() / 1e6})
+    memory = Case("Ingresses, each with Service and slice, at rest")
+    for count in counts:
+        each = start(bench, count)
+        time.sleep(3)  # what reading left behind goes back to the kernel within a second
+        memory.add(each.name, {"rss_mb": each.resident() / 1e6, "seconds to ready": each.ready})
+        bench.stop([each])
+    # Looking up is what more hosts may cost. More Services would cost connections of their own.
+    running = [start(bench, count, shared=True) for count in counts]
     cases = [memory, bench.take_turns("a random host", running, lambda each: measured(each, lambda: bench.load(
         each, connections=32, seconds=bench.seconds, hosts=each.hosts, expect=small)))]
     cases.append(bench.take_turns("the worst path", running, lambda each: measured(each, lambda: bench.load(

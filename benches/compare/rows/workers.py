@@ -35,8 +35,9 @@ def workers(bench):
         probe(each, HOST, "tls", "/", small, "--http2")
     long, short = Case("eight long HTTP/2 connections"), Case("a thousand short connections")
     for _ in range(bench.rounds):
+        # As many requests on each connection: what a worker spends says how many connections it was given.
         spread(bench, two, long, lambda: measured(two, lambda: h2load(
-            bench.lab, two, "tls", f"https://{HOST}/", 8, 8, max(2, int(bench.seconds)), small.stat().st_size)))
+            bench.lab, two, "tls", f"https://{HOST}/", 8, 8, None, small.stat().st_size, requests=80_000)))
         spread(bench, two, short, lambda: measured(two, lambda: bench.load(two, requests=1000, connections=32, close=1, expect=small)))
     both = bench.take_turns("64 connections, one worker and two", [one, two], lambda each: measured(
         each, lambda: bench.load(each, connections=64, seconds=bench.seconds, expect=small)))
