@@ -8,6 +8,8 @@ pub mod check;
 pub mod config;
 pub mod control;
 pub mod demo;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod objects;
 pub mod proxy;
 pub mod route;

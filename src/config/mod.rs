@@ -8,6 +8,8 @@ mod address;
 mod command;
 mod docs;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod meaning;
 mod raw;
 mod scope;

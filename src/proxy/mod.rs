@@ -9,6 +9,8 @@ mod connection;
 mod error;
 mod exchange;
 mod forward;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod h1;
 mod head;
 mod headers;

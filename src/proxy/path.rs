@@ -225,5 +225,23 @@ mod tests {
                 proptest::prop_assert_eq!(clean(&once), Ok(once.clone()));
             }
         }
+
+        #[test]
+        fn the_path_that_is_matched_is_the_path_that_is_forwarded(
+            path in "/[a-c./%25e2E;!~]{0,24}",
+            query in proptest::option::of("[a-c/.%?&=;]{0,8}"),
+            authority in "(http://a.example)?",
+            sanitize in proptest::bool::ANY,
+        ) {
+            let Ok(uri) = http::Uri::try_from(authority + &path + &query.map(|query| format!("?{query}")).unwrap_or_default()) else {
+                return Ok(());
+            };
+            let Ok(matched) = canonical(uri.path(), sanitize, EncodedCharacters::default()) else { return Ok(()) };
+            let cleaned = matches!(matched, Cow::Owned(_)).then_some(&*matched);
+            let forwarded = crate::proxy::serve::origin_form(&uri, cleaned).expect("a target");
+            proptest::prop_assert_eq!(forwarded.path(), &*matched);
+            proptest::prop_assert_eq!(forwarded.query(), uri.query());
+            proptest::prop_assert!(forwarded.authority().is_none());
+        }
     }
 }

@@ -164,7 +164,7 @@ fn find(
 }
 
 /// The target as an endpoint gets it: path and query alone.
-fn origin_form(uri: &Uri, path: Option<&str>) -> Option<Uri> {
+pub(super) fn origin_form(uri: &Uri, path: Option<&str>) -> Option<Uri> {
     match path {
         Some(path) => match uri.query() {
             Some(query) => Uri::try_from(format!("{path}?{query}")).ok(),

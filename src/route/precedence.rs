@@ -107,3 +107,66 @@ impl PartialOrd for Rank {
         Some(self.cmp(other))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Ordering;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_automatic() -> impl Strategy<Value = AutomaticRank> {
+        let name = prop::sample::select(vec!["a", "b"]).prop_map(Arc::<str>::from);
+        let tier = prop::sample::select(vec![Tier::Rule, Tier::DefaultBackend]);
+        let host = prop::sample::select(vec![HostKind::Exact, HostKind::Wildcard, HostKind::Any]);
+        let path = prop::sample::select(vec![PathKind::Exact, PathKind::Regex, PathKind::Prefix]);
+        (tier, host, 0..2u16, any::<bool>(), 0..2u16, path, 0..2i64, name.clone(), name, 0..2u32).prop_map(
+            |(tier, host, host_length, fallback, path_length, path, created, namespace, name, index)| AutomaticRank {
+                tier,
+                host,
+                host_length: Reverse(host_length),
+                fallback,
+                path_length: Reverse(path_length),
+                path,
+                created,
+                namespace,
+                name,
+                index,
+            },
+        )
+    }
+
+    fn any_rank() -> impl Strategy<Value = Rank> {
+        let explicit =
+            (prop::option::of(any_automatic()), 0..2i64, any_automatic()).prop_map(|(after, priority, own)| {
+                let explicit = Box::new(Explicit { priority: Reverse(priority), own });
+                Rank::Explicit { after: after.map(Box::new), explicit }
+            });
+        prop_oneof![any_automatic().prop_map(Rank::Automatic), explicit]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 1024, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn precedence_is_a_total_order(a in any_rank(), b in any_rank(), c in any_rank()) {
+            prop_assert_eq!(a.cmp(&b), b.cmp(&a).reverse());
+            prop_assert_eq!(a.cmp(&b) == Ordering::Equal, a == b);
+            if a <= b && b <= c {
+                prop_assert!(a <= c);
+            }
+        }
+
+        #[test]
+        fn a_route_with_a_priority_comes_directly_after_its_anchor(anchor in any_automatic(), other in any_rank(), own in any_automatic()) {
+            let explicit = Box::new(Explicit { priority: Reverse(1), own });
+            let rank = Rank::Explicit { after: Some(Box::new(anchor.clone())), explicit };
+            let anchor = Rank::Automatic(anchor);
+            prop_assert!(anchor < rank);
+            if matches!(other, Rank::Automatic(_)) {
+                prop_assert!(other <= anchor || rank < other);
+            }
+        }
+    }
+}

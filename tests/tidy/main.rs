@@ -16,6 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("control", &["objects", "route", "source", "telemetry", "translate"]),
     ("check", &["objects", "route", "source", "translate"]),
     ("proxy", &["route", "telemetry"]),
+    ("fuzzing", &["config", "objects", "proxy", "route", "source", "telemetry", "translate"]),
     ("admin", &["config", "proxy", "route", "telemetry"]),
     ("demo", &["config", "objects", "proxy", "route", "telemetry"]),
     ("check", &["objects", "route", "source", "translate"]),

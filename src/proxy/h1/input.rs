@@ -91,6 +91,21 @@ impl Input {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+impl Input {
+    /// As if `bytes` had been read.
+    pub(crate) fn extend(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+impl From<&[u8]> for Input {
+    fn from(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.into(), ..Self::default() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -103,7 +103,9 @@ pub(super) async fn serve_all(connection: Rc<Connection>, io: Io) {
         if told.switching {
             break Then::Tunnel;
         }
-        if !told.clear || !wire.borrow_mut().skip() {
+        // Whoever still reads the body would come to read the next request's.
+        let read = if Rc::strong_count(&wire) > 1 { wire.borrow().is_end_stream() } else { wire.borrow_mut().skip() };
+        if !told.clear || !read {
             break Then::Linger;
         }
         if !told.keep_alive {

@@ -24,6 +24,8 @@ pub(crate) struct Wire {
     owed: &'static [u8],
     /// The next head has been waited for.
     waited: bool,
+    /// What still comes is thrown away: a body that is not whole never will be.
+    lingers: bool,
 }
 
 /// Why there is no head.
@@ -47,7 +49,7 @@ pub(crate) enum BodyError {
 
 impl Wire {
     pub(super) fn new(io: Io) -> Self {
-        Self { io, input: Input::default(), body: Decoder::Done, owed: b"", waited: false }
+        Self { io, input: Input::default(), body: Decoder::Done, owed: b"", waited: false, lingers: false }
     }
 
     /// The next head. No buffer is held while nothing has come.
@@ -98,6 +100,9 @@ impl Wire {
 
     /// The next frame of the request's body.
     pub(crate) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.lingers {
+            return Poll::Ready(Some(Err(BodyError::Cut)));
+        }
         while !self.owed.is_empty() {
             let count = ready!(Pin::new(&mut self.io).poll_write(cx, self.owed))?;
             self.owed = self.owed.get(count.max(1)..).unwrap_or_default();
@@ -147,6 +152,7 @@ impl Wire {
     /// Says that nothing more will be said, and takes no notice of what is still to come, until the client closes: were
     /// it refused, what the client has not read yet would be lost.
     pub(super) fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.lingers = true;
         if ready!(Pin::new(&mut self.io).poll_shutdown(cx)).is_err() {
             return Poll::Ready(());
         }

@@ -1,6 +1,8 @@
 //! The access log: one line per exchange, with Traefik's fields, formatted and written off the request path.
 
 mod clf;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod json;
 mod record;
 mod settings;

@@ -1,0 +1,4 @@
+//! Durations, booleans and lists.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| adit::fuzzing::values(data));
