@@ -143,6 +143,7 @@ pub(super) fn translate(config: &Config) -> TranslateSettings {
         allow_external_names: ingress.allow_external_name,
         native_lb_by_default: ingress.native_lb,
         strict_prefix_matching: ingress.strict_prefix,
+        strict_hosts: ingress.strict_hosts,
         status: match &ingress.status {
             config::StatusFrom::Nothing => StatusFrom::Nothing,
             config::StatusFrom::Fixed { ip, hostname } => StatusFrom::Fixed { ip: *ip, hostname: hostname.clone() },

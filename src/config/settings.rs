@@ -131,6 +131,8 @@ pub struct Ingress {
     /// `strictPrefixMatching`: a Prefix path matches whole elements. Traefik's default is off; the Ingress specification
     /// says on.
     pub strict_prefix: bool,
+    /// `hostOwnership=strict`: a host belongs to one namespace.
+    pub strict_hosts: bool,
     /// What goes into `status.loadBalancer`.
     pub status: StatusFrom,
 }
@@ -143,6 +145,7 @@ impl Default for Ingress {
             allow_external_name: false,
             native_lb: false,
             strict_prefix: true,
+            strict_hosts: false,
             status: StatusFrom::Nothing,
         }
     }

@@ -125,7 +125,7 @@ pub(super) fn document(dice: &mut Dice<'_>, namespace: &str) -> Value {
     metadata["creationTimestamp"] = match dice.below(6) {
         0 => Value::Null,
         1 => json!("tomorrow"),
-        2 => json!("0001-01-01T00:00:00Z"),
+        2 => json!("9999-12-31T23:59:59Z"),
         _ => json!(format!("20{:02}-01-01T00:00:00Z", 10 + dice.below(40))),
     };
     let (kind, spec) = match dice.below(10) {

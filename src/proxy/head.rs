@@ -163,7 +163,7 @@ pub(crate) fn parse_authority(bytes: &[u8]) -> Result<Authority<'_>, Error> {
         seen |= class;
         previous = class;
     }
-    if seen & BAD != 0 || name.is_empty() || name.len() > MAX_HOST {
+    if seen & BAD != 0 || previous & DOT != 0 || name.len() > MAX_HOST {
         return Err(BAD_HOST);
     }
     let upper = seen & UPPER != 0;
@@ -310,6 +310,7 @@ mod tests {
             "..",
             ".a",
             "a..b",
+            "a..",
             "a:1:2",
             long.as_str(),
         ] {

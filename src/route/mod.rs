@@ -17,7 +17,7 @@ pub use listener::{
     EncodedCharacters, ForwardedHeaders, Http2, LifeCycle, Listener, ListenerSet, ProxyProtocol, RespondingTimeouts,
     TrustedPeers, UnderscoreHeaders,
 };
-pub use path::{InvalidPath, PathMatch};
+pub use path::{InvalidPath, PathMatch, RegexBudget};
 pub use precedence::{AutomaticRank, Explicit, HostKind, PathKind, Rank, Tier};
 pub use problem::{Code, Field, ObjectRef, Problem, Report, Severity, StatusAddress};
 pub use rule::{Action, Internal, Observability, Origin, Redirect, RefusalReason, Route, TlsUse};

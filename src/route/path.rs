@@ -19,6 +19,22 @@ pub enum PathMatch {
     Regex(Regex),
 }
 
+/// The most bytes of a regular expression.
+const LONGEST_REGEX: usize = 1024;
+/// What a byte of a regular expression costs beside what it compiles to: parsing is work too.
+const COST_OF_BYTE: usize = 128;
+
+/// What is left of the size, in bytes, to which regular expressions that come together may compile. A mebibyte of them is
+/// some milliseconds of work.
+#[derive(Clone, Debug)]
+pub struct RegexBudget(usize);
+
+impl Default for RegexBudget {
+    fn default() -> Self {
+        Self(6 << 20)
+    }
+}
+
 /// Why a path is not one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -43,14 +59,25 @@ impl PathMatch {
         Ok(Self::StringPrefix(path.into()))
     }
 
-    /// A regular expression, compiled with a bound on its size (a tenant wrote it).
-    pub fn regex(pattern: &str) -> Result<Self, InvalidPath> {
-        regex::RegexBuilder::new(pattern)
-            .size_limit(1 << 20)
-            .dfa_size_limit(1 << 20)
-            .build()
-            .map(Self::Regex)
-            .map_err(|error| InvalidPath(format!("is not a regular expression: {}", last_line(&error.to_string()))))
+    /// A regular expression, compiled as long as the budget lasts (a tenant wrote it).
+    pub fn regex(pattern: &str, budget: &mut RegexBudget) -> Result<Self, InvalidPath> {
+        if pattern.len() > LONGEST_REGEX {
+            return Err(InvalidPath(format!("is a regular expression of more than {LONGEST_REGEX} bytes")));
+        }
+        for size in [1 << 14, 1 << 16, 1 << 18, 1 << 20] {
+            budget.0 = budget.0.checked_sub(size + COST_OF_BYTE * pattern.len()).ok_or_else(|| {
+                InvalidPath("is a regular expression beyond what those of one Ingress may come to together".into())
+            })?;
+            match regex::RegexBuilder::new(pattern).size_limit(size).dfa_size_limit(1 << 20).build() {
+                Ok(regex) => return Ok(Self::Regex(regex)),
+                Err(regex::Error::CompiledTooBig(_)) if size < 1 << 20 => {}
+                Err(error) => {
+                    let reason = last_line(&error.to_string()).to_owned();
+                    return Err(InvalidPath(format!("is not a regular expression: {reason}")));
+                }
+            }
+        }
+        Err(InvalidPath("is not a regular expression".into()))
     }
 
     /// Whether `path` (starting with `/`, without query) is one of these.
@@ -131,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_huge_regular_expression_is_refused() {
-        assert!(PathMatch::regex("(a{1000}){1000}").is_err());
+        assert!(PathMatch::regex("(a{1000}){1000}", &mut RegexBudget::default()).is_err());
     }
 
     #[test]

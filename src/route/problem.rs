@@ -54,6 +54,10 @@ pub enum Code {
     Unserved,
     /// A certificate that has expired or does not cover its host.
     CertificateMismatch,
+    /// An object with more in it than is read.
+    TooLarge,
+    /// A host that belongs to an older Ingress of another namespace (`hostOwnership=strict`).
+    HostTaken,
 }
 
 impl fmt::Display for Code {

@@ -7,6 +7,7 @@ use imbl::OrdMap;
 
 use super::Settings;
 use super::ingress::{Claim, Draft, Translation};
+use super::owner::Owner;
 use crate::objects::ObjectKey;
 use crate::route::{
     AutomaticRank, CertificateEntry, Code, Explicit, HostKind, HostPattern, ListenerSet, ObjectRef, Origin, PathKind,
@@ -30,6 +31,8 @@ pub(super) struct Fold {
     problems: BTreeMap<ObjectKey, Vec<Problem>>,
     conflicts: BTreeMap<HostPattern, Vec<Problem>>,
     claim_conflicts: BTreeMap<HostPattern, Vec<Problem>>,
+    /// Hosts belong to one namespace: whose each is.
+    owners: Option<BTreeMap<HostPattern, Owner>>,
 }
 
 impl Fold {
@@ -47,6 +50,7 @@ impl Fold {
             problems: BTreeMap::new(),
             conflicts: BTreeMap::new(),
             claim_conflicts: BTreeMap::new(),
+            owners: settings.strict_hosts.then(BTreeMap::new),
         };
         let drafts = fixed(settings);
         if !drafts.is_empty() {
@@ -58,11 +62,12 @@ impl Fold {
 
     /// Puts an Ingress's new translation in place of its old one.
     pub(super) fn replace(&mut self, key: &ObjectKey, old: Translation, new: &Translation) {
-        for draft in &old.drafts {
-            if let Some(of_host) = self.drafts.get_mut(&draft.host) {
+        let hosts: BTreeSet<&HostPattern> = old.drafts.iter().map(|draft| &draft.host).collect();
+        for host in hosts {
+            if let Some(of_host) = self.drafts.get_mut(host) {
                 of_host.retain(|other| other.own.name != key.name || other.own.namespace != key.namespace);
             }
-            self.dirty_hosts.insert(draft.host.clone());
+            self.dirty_hosts.insert(host.clone());
         }
         for draft in &new.drafts {
             self.drafts.entry(draft.host.clone()).or_default().push(draft.clone());
@@ -157,7 +162,10 @@ impl Fold {
     }
 
     fn fold_host(&mut self, host: &HostPattern) {
-        let drafts: Vec<&Draft> = self.drafts.get(host).into_iter().flatten().map(|draft| &**draft).collect();
+        let owner = self.own(host);
+        let drafts = self.drafts.get(host).into_iter().flatten().map(|draft| &**draft);
+        let admitted = |draft: &&Draft| owner.as_ref().is_none_or(|owner| owner.admits(&draft.own.namespace));
+        let (drafts, refused): (Vec<&Draft>, Vec<&Draft>) = drafts.partition(admitted);
         if drafts.is_empty() {
             self.drafts.remove(host);
             self.hosts.remove(host);
@@ -178,7 +186,8 @@ impl Fold {
             }
         }
         routes.sort_by(|(a, _), (b, _)| a.rank.cmp(&b.rank));
-        let conflicts = conflicts(host, &routes);
+        let mut conflicts = conflicts(host, &routes);
+        conflicts.extend(owner.iter().flat_map(|owner| owner.refused(host, refused.iter().copied())));
         if conflicts.is_empty() {
             self.conflicts.remove(host);
         } else {
@@ -188,10 +197,7 @@ impl Fold {
         // Collected in place, it would keep the room of the routes themselves.
         let mut shared = Vec::with_capacity(routes.len());
         shared.extend(routes.into_iter().map(|(route, _)| {
-            before
-                .and_then(|before| before.routes.iter().find(|old| ***old == route))
-                .cloned()
-                .unwrap_or_else(|| Arc::new(route))
+            before.and_then(|before| same_route(&before.routes, &route)).cloned().unwrap_or_else(|| Arc::new(route))
         }));
         let next = VirtualHost { host: host.clone(), routes: shared };
         if before.is_none_or(|before| **before != next) {
@@ -199,16 +205,42 @@ impl Fold {
         }
     }
 
+    /// Finds out whose a host is, where that matters. Its certificates are another's with it.
+    fn own(&mut self, host: &HostPattern) -> Option<Owner> {
+        let owners = self.owners.as_mut()?;
+        let owner = Owner::of(host, self.drafts.get(host).map_or(&[], Vec::as_slice));
+        let before = match &owner {
+            Some(owner) => owners.insert(host.clone(), owner.clone()),
+            None => owners.remove(host),
+        };
+        if before != owner {
+            self.dirty_claims.insert(host.clone());
+        }
+        owner
+    }
+
     fn fold_claims(&mut self, host: &HostPattern) {
         self.claim_conflicts.remove(host);
+        if self.claims.get(host).is_none_or(BTreeMap::is_empty) {
+            self.claims.remove(host);
+            self.certificates.remove(host);
+            return;
+        }
+        let owner = self.owners.as_ref().and_then(|owners| owners.get(host));
         let claims = self.claims.get(host);
-        let mut all = claims
+        let all = claims
             .into_iter()
             .flatten()
             .flat_map(|((_, ingress), claims)| claims.iter().map(move |claim| (ingress, claim)));
+        let (admitted, refused): (Vec<_>, Vec<_>) =
+            all.partition(|(ingress, _)| owner.is_none_or(|owner| owner.admits(&ingress.namespace)));
+        let refused =
+            refused.into_iter().filter_map(|(ingress, claim)| owner.map(|owner| owner.refused_claim(ingress, claim)));
+        let mut problems: Vec<Problem> = refused.collect();
+        let mut all = admitted.into_iter();
         let Some((winner, first)) = all.next() else {
-            self.claims.remove(host);
             self.certificates.remove(host);
+            self.claim_conflicts.insert(host.clone(), problems);
             return;
         };
         let losers = all.filter(|(_, claim)| claim.secret != first.secret).map(|(ingress, claim)| Problem {
@@ -222,19 +254,26 @@ impl Fold {
             ),
             action: "use the same Secret, or remove the host from one of the two".into(),
         });
-        let losers: Vec<Problem> = losers.collect();
+        problems.extend(losers);
         let entry = CertificateEntry {
             host: host.clone(),
             secret: first.secret.to_string().into(),
             certificate: first.certificate.clone(),
         };
-        if !losers.is_empty() {
-            self.claim_conflicts.insert(host.clone(), losers);
+        if !problems.is_empty() {
+            self.claim_conflicts.insert(host.clone(), problems);
         }
         if self.certificates.get(host).is_none_or(|before| **before != entry) {
             self.certificates.insert(host.clone(), Arc::new(entry));
         }
     }
+}
+
+/// The one of `routes`, which are in the order of their ranks, that is equal.
+fn same_route<'a>(routes: &'a [Arc<Route>], route: &Route) -> Option<&'a Arc<Route>> {
+    let first = routes.partition_point(|old| old.rank < route.rank);
+    let mut of_rank = routes.iter().skip(first).take_while(|old| old.rank == route.rank);
+    of_rank.find(|old| ***old == *route)
 }
 
 fn route(draft: &Draft, rank: Rank, listeners: ListenerSet) -> Route {
@@ -290,7 +329,15 @@ fn conflicts(host: &HostPattern, routes: &[(Route, &Draft)]) -> Vec<Problem> {
                 action: "remove one of the two, or change its host or path".into(),
             });
         }
-        same.push(entry);
+        // Those of one object are side by side.
+        let repeated = same.last().is_some_and(|(other, last)| {
+            (&last.own.namespace, &last.own.name) == (&draft.own.namespace, &draft.own.name)
+                && (last.own.fallback, last.own.tier) == (draft.own.fallback, draft.own.tier)
+                && (other.listeners, &other.tls) == (route.listeners, &route.tls)
+        });
+        if !repeated {
+            same.push(entry);
+        }
     }
     problems.into_iter().collect()
 }

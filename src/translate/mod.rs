@@ -7,6 +7,7 @@ mod certificate;
 mod endpoints;
 mod fold;
 mod ingress;
+mod owner;
 mod render;
 mod resolve;
 mod status;
@@ -92,6 +93,8 @@ pub struct Settings {
     pub native_lb_by_default: bool,
     /// A Prefix path matches whole elements, as the Ingress specification says.
     pub strict_prefix_matching: bool,
+    /// A host belongs to the namespace of its oldest Ingress alone.
+    pub strict_hosts: bool,
     /// What goes into the status.
     pub status: StatusFrom,
     /// The Secret of the default certificate.

@@ -1,5 +1,6 @@
 //! A backend's Service and port, and how it is spoken to.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::objects::{ClusterAddress, ObjectKey, Objects, Service, ServicePort, ServiceType};
@@ -10,6 +11,17 @@ use crate::route::{
 
 use super::Settings;
 use super::ingress::annotations::{Annotations, Scope};
+
+/// The most ports of a Service: each that is named is an upstream, with endpoints of its own.
+const MOST_PORTS: usize = 256;
+
+/// What has been found out about the Services that one Ingress names: it may name one thousands of times.
+#[derive(Default)]
+pub(super) struct Memo {
+    /// Whether an annotation of the Service closes it.
+    closed: BTreeMap<ObjectKey, bool>,
+    upstreams: BTreeMap<UpstreamId, Result<Arc<Upstream>, RefusalReason>>,
+}
 
 /// What a backend comes to: an upstream, or why there is none; and what is wrong with the Service.
 pub(super) struct Resolved {
@@ -41,14 +53,18 @@ pub(super) fn node_port(service: &Service) -> bool {
     wanted && matches!(service.kind, ServiceType::NodePort | ServiceType::LoadBalancer)
 }
 
-/// Resolves a backend. `field` is the backend's place in the object that names it, `who` that object.
+/// Resolves a backend; what is wrong with its Service is said once in a `memo`. `field` is the backend's place in the object that names it, `who` that object.
 pub(super) fn resolve(
     objects: &Objects,
     settings: &Settings,
     id: UpstreamId,
     who: &ObjectRef,
     field: &str,
+    memo: &mut Memo,
 ) -> Resolved {
+    if let Some(upstream) = memo.upstreams.get(&id) {
+        return Resolved { upstream: upstream.clone(), problems: Vec::new() };
+    }
     let key = ObjectKey { namespace: id.namespace.clone(), name: id.service.clone() };
     let mut problems = Vec::new();
     let refuse = |problems: &mut Vec<Problem>, reason, code, field: String, text: String, action: &str| {
@@ -74,6 +90,18 @@ pub(super) fn resolve(
         );
         return Resolved { upstream, problems };
     };
+    if let Some((field, reason)) = excess(service) {
+        problems.push(Problem {
+            severity: Severity::Error,
+            code: Code::TooLarge,
+            object: ObjectRef { kind: "Service", namespace: key.namespace, name: key.name },
+            field: field.into(),
+            reason,
+            action: "split it; until then it answers 503".into(),
+        });
+        memo.upstreams.insert(id, Err(RefusalReason::Unsupported));
+        return Resolved { upstream: Err(RefusalReason::Unsupported), problems };
+    }
     let external = external_name(service);
     if external.is_some() && !settings.allow_external_names {
         let text = format!("the Service {key} is an ExternalName, and these are not allowed");
@@ -103,8 +131,15 @@ pub(super) fn resolve(
     }
     let annotations = Annotations::of(&service.annotations);
     let object = ObjectRef { kind: "Service", namespace: key.namespace.clone(), name: key.name.clone() };
-    let mut blocked =
-        annotations.check(Scope::Service, &object, &mut problems).then_some(RefusalReason::UnsupportedPolicy);
+    let closed = match memo.closed.get(&key) {
+        Some(&closed) => closed,
+        None => {
+            let closed = annotations.check(Scope::Service, &object, &mut problems);
+            memo.closed.insert(key, closed);
+            closed
+        }
+    };
+    let mut blocked = closed.then_some(RefusalReason::UnsupportedPolicy);
     let default = port.map_or(Protocol::Http, |port| {
         let named = port.name.starts_with("https");
         match port.protocol.as_deref() {
@@ -175,7 +210,18 @@ pub(super) fn resolve(
         sticky: sticky(&annotations, &id, &object, &mut problems),
         id,
     };
-    Resolved { upstream: blocked.map_or(Ok(Arc::new(upstream)), Err), problems }
+    let id = upstream.id.clone();
+    let upstream = blocked.map_or(Ok(Arc::new(upstream)), Err);
+    memo.upstreams.insert(id, upstream.clone());
+    Resolved { upstream, problems }
+}
+
+/// What a Service has too much of.
+fn excess(service: &Service) -> Option<(&'static str, String)> {
+    if service.ports.len() > MOST_PORTS {
+        return Some(("spec.ports", format!("it has more than {MOST_PORTS} ports")));
+    }
+    Annotations::of(&service.annotations).excess()
 }
 
 fn sticky(

@@ -5,6 +5,7 @@
 //! A case's first lines may set what a flag would: `# strict-prefix: false`. `{{certificate: a.example}}` in a Secret
 //! becomes a certificate made on the spot.
 
+mod huge;
 mod incremental;
 
 use std::fmt::Write as _;
@@ -101,6 +102,7 @@ pub(crate) fn settings(text: &str) -> Settings {
         let Some((name, value)) = line.split_once(": ") else { continue };
         match name {
             "strict-prefix" => settings.strict_prefix_matching = value == "true",
+            "host-ownership" => settings.strict_hosts = value == "strict",
             "ingress-class" => settings.ingress_class = Some(value.into()),
             "external-names" => settings.allow_external_names = value == "true",
             "native-lb" => settings.native_lb_by_default = value == "true",

@@ -51,6 +51,8 @@ pub(super) fn ingress(settings: &Settings) -> Result<Ingress, Error> {
     scope.boolean("allowExternalNameServices", &mut ingress.allow_external_name)?;
     scope.boolean("nativeLBByDefault", &mut ingress.native_lb)?;
     scope.boolean("strictPrefixMatching", &mut ingress.strict_prefix)?;
+    let words = [("shared", false), ("strict", true)];
+    Scope::new(settings, "").choice("hostOwnership", &words, &mut ingress.strict_hosts)?;
     ingress.status = status(scope)?;
     Ok(ingress)
 }

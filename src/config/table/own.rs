@@ -22,6 +22,12 @@ pub(super) const FLAGS: &[Flag] = &[
         "",
         "The Secret, `namespace/name`, with the certificate for hosts that have none; without it a self-signed one.",
     ),
+    flag(
+        "hostOwnership",
+        Choice(&["shared", "strict"]),
+        "shared",
+        "`strict`: a host is the oldest Ingress's namespace's alone, whole; `shared`: of each of its paths, the oldest Ingress's.",
+    ),
     flag("workers", Integer, "", "Threads that serve requests; without it as many as the CPU quota allows."),
     flag("upstream.waitForEndpoint", Duration, "0s", "How long a request waits for a Service without endpoints.")
         .not_yet("such requests are answered 503 at once"),

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::{CompiledRoute, Lookup, Router};
 use crate::route::{
     Action, AutomaticRank, Explicit, HostKind, HostPattern, ListenerSet, Observability, Origin, PathKind, PathMatch,
-    Rank, RefusalReason, Route, RouteTable, Tier, TlsUse, VirtualHost,
+    Rank, RefusalReason, RegexBudget, Route, RouteTable, Tier, TlsUse, VirtualHost,
 };
 use crate::telemetry::meters::{MeterSettings, Meters, MethodLabel, ProtocolLabel, Sample};
 
@@ -42,7 +42,7 @@ fn string_prefix(path: &str) -> PathMatch {
 }
 
 fn regex(pattern: &str) -> PathMatch {
-    PathMatch::regex(pattern).expect("a regular expression")
+    PathMatch::regex(pattern, &mut RegexBudget::default()).expect("a regular expression")
 }
 
 fn automatic(draft: &Draft, index: usize) -> AutomaticRank {

@@ -115,6 +115,8 @@ pub const ANNOTATIONS: &[Annotation] = {
 const TRAEFIK: &str = "traefik.ingress.kubernetes.io/";
 /// Ours.
 const ADIT: &str = "adit.dev/";
+/// The most annotations under both: there are half as many.
+const MOST: usize = 64;
 /// The class annotation from before IngressClass.
 const CLASS: &str = "kubernetes.io/ingress.class";
 
@@ -143,6 +145,14 @@ impl<'a> Annotations<'a> {
         self.all.iter().filter_map(|(name, value)| {
             let short = name.strip_prefix(TRAEFIK).or_else(|| name.strip_prefix(ADIT))?;
             Some((short, name, value))
+        })
+    }
+
+    /// What is wrong when there are too many: each is compared with all that there are.
+    pub(crate) fn excess(&self) -> Option<(&'static str, String)> {
+        let many = self.known().nth(MOST).is_some();
+        many.then(|| {
+            ("metadata.annotations", format!("it has more than {MOST} annotations under {TRAEFIK} and {ADIT}"))
         })
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod annotations;
 mod class;
+mod limits;
 mod name;
 mod tls;
 
@@ -11,11 +12,11 @@ use std::sync::Arc;
 
 use super::Settings;
 use super::certificate::Certificates;
-use super::resolve::resolve;
+use super::resolve::{Memo, resolve};
 use crate::objects::{Backend, BackendPort, Ingress, ObjectKey, Objects, Path, PathType};
 use crate::route::{
     Action, AutomaticRank, Code, HostKind, HostPattern, ListenerSet, ObjectRef, Observability, Origin, PathKind,
-    PathMatch, PortRef, Problem, RefusalReason, Severity, Tier, TlsUse, Upstream, UpstreamId,
+    PathMatch, PortRef, Problem, RefusalReason, RegexBudget, Severity, Tier, TlsUse, Upstream, UpstreamId,
 };
 use annotations::{Annotations, Scope};
 pub(super) use tls::Claim;
@@ -75,6 +76,9 @@ pub(super) fn translate(
             return Some(Translation { problems: vec![*problem], rejected: true, ..Translation::default() });
         }
     }
+    if let Some(problem) = limits::excess(ingress, &object) {
+        return Some(Translation { problems: vec![problem], rejected: true, ..Translation::default() });
+    }
     let created = ingress.created.unwrap_or(UNKNOWN_AGE);
     let mut one = One {
         object,
@@ -84,6 +88,8 @@ pub(super) fn translate(
         out: Translation { created, ..Translation::default() },
         drafts: Vec::new(),
         services: BTreeSet::new(),
+        memo: Memo::default(),
+        regexes: RegexBudget::default(),
         index: 0,
     };
     one.translate(ingress, certificates);
@@ -98,6 +104,8 @@ struct One<'a> {
     annotations: Annotations<'a>,
     drafts: Vec<Draft>,
     services: BTreeSet<ObjectKey>,
+    memo: Memo,
+    regexes: RegexBudget,
     out: Translation,
     index: u32,
 }
@@ -137,7 +145,7 @@ impl One<'_> {
                         Severity::Error,
                         Code::InvalidHost,
                         format!("spec.rules[{index}].host"),
-                        format!("the host {text:?} {error}"),
+                        format!("the host {:?} {error}", limits::shown(text)),
                         "write a DNS name, or *. and a DNS name; this rule is not served",
                     );
                 }
@@ -249,12 +257,14 @@ impl One<'_> {
             .split(',')
             .map(str::trim)
             .filter(|name| !name.is_empty())
+            .take(limits::MOST_ENTRY_POINTS)
             .collect();
         if names.is_empty() {
             return self.settings.default_listeners;
         }
         let mut listeners = ListenerSet::default();
         for name in names {
+            let name = limits::shown(name);
             match self.settings.listeners.iter().position(|listener| *listener.name == *name) {
                 Some(index) => listeners = listeners.with(index),
                 None => {
@@ -305,7 +315,7 @@ impl One<'_> {
             PathType::ImplementationSpecific => match self.annotations.get("router.pathmatcher") {
                 None | Some("PathPrefix") => PathMatch::string_prefix(or_root).map(|path| (path, "PathPrefix")),
                 Some("Path") => PathMatch::exact(text).map(|path| (path, "Path")),
-                Some("PathRegexp") => PathMatch::regex(text).map(|path| (path, "PathRegexp")),
+                Some("PathRegexp") => PathMatch::regex(text, &mut self.regexes).map(|path| (path, "PathRegexp")),
                 Some(_) => {
                     let problem = self.annotations.invalid(&self.object, Severity::Error, "router.pathmatcher", "Path, PathPrefix or PathRegexp; until then paths of type ImplementationSpecific are not served");
                     self.out.problems.push(problem);
@@ -313,7 +323,7 @@ impl One<'_> {
                 }
             },
             PathType::Unknown(other) => {
-                let reason = format!("the path type {other:?} is not known");
+                let reason = format!("the path type {:?} is not known", limits::shown(other));
                 self.problem(
                     Severity::Error,
                     Code::InvalidPath,
@@ -331,7 +341,7 @@ impl One<'_> {
                     Severity::Error,
                     Code::InvalidPath,
                     format!("{field}.path"),
-                    format!("the path {text:?} {error}"),
+                    format!("the path {:?} {error}", limits::shown(text)),
                     "correct it; this path is not served",
                 );
                 return;
@@ -382,6 +392,7 @@ impl One<'_> {
         self.index += 1;
         // A default backend without rules is the last of all, whatever its annotation says, as with Traefik.
         let priority = common.priority.filter(|_| place.tier == Tier::Rule);
+        let priority = priority.filter(|_| self.may_come_first(place.host, &place.field));
         self.drafts.push(Draft {
             own,
             priority,
@@ -402,6 +413,22 @@ impl One<'_> {
             host: place.host.clone(),
             field: place.field,
         });
+    }
+
+    /// Whether a priority counts for this host: where a host belongs to one namespace, a rule for many hosts must not
+    /// come before it.
+    fn may_come_first(&mut self, host: &HostPattern, field: &str) -> bool {
+        if !self.settings.strict_hosts || matches!(host, HostPattern::Exact(_)) {
+            return true;
+        }
+        self.problem(
+            Severity::Warning,
+            Code::HostTaken,
+            field.to_owned(),
+            "with hostOwnership=strict a priority does not count for a rule without one whole host".into(),
+            "name the hosts, or remove router.priority; the automatic place is used",
+        );
+        false
     }
 
     fn backend(&mut self, backend: &Backend, field: &str) -> (Action, Option<Arc<str>>) {
@@ -427,7 +454,7 @@ impl One<'_> {
         };
         let id = UpstreamId { namespace: self.object.namespace.clone(), service: service.into(), port };
         let name: Arc<str> = id.traefik_name().into();
-        let resolved = resolve(self.objects, self.settings, id, &self.object, field);
+        let resolved = resolve(self.objects, self.settings, id, &self.object, field, &mut self.memo);
         self.out.problems.extend(resolved.problems);
         match resolved.upstream {
             Ok(upstream) => {

@@ -1,11 +1,14 @@
 //! `spec.tls`: which hosts are served over TLS, and with which certificates.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::objects::{IngressTls, ObjectKey, Objects};
 use crate::route::{Certificate, Code, HostPattern, ObjectRef, Problem, Severity, TlsUse};
 use crate::translate::certificate::{Certificates, covers, problem};
+
+/// The most hosts for which an Ingress may name certificates.
+const MOST_CLAIMS: usize = 4096;
 
 /// A certificate that an Ingress claims for a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +22,10 @@ pub(crate) struct Claim {
 /// What `spec.tls` comes to.
 #[derive(Default)]
 pub(super) struct Tls {
-    hosts: Vec<HostPattern>,
+    hosts: BTreeSet<HostPattern>,
+    /// The single hosts among them, by the part that a wildcard for them has. What rules share is shared.
+    below: BTreeMap<Arc<str>, Arc<[HostPattern]>>,
+    all: Arc<[HostPattern]>,
     pub(super) claims: Vec<Claim>,
     pub(super) secrets: BTreeSet<ObjectKey>,
 }
@@ -34,6 +40,7 @@ pub(super) fn read(
     problems: &mut Vec<Problem>,
 ) -> Tls {
     let mut tls = Tls::default();
+    let mut implied = false;
     for (index, entry) in entries.iter().enumerate() {
         let mut hosts = Vec::new();
         for (at, text) in entry.hosts.iter().enumerate() {
@@ -51,7 +58,12 @@ pub(super) fn read(
             }
         }
         let explicit = !hosts.is_empty();
-        tls.hosts.extend(if explicit { hosts.clone() } else { rule_hosts.to_vec() });
+        if explicit {
+            tls.hosts.extend(hosts.iter().cloned());
+        } else if !implied {
+            tls.hosts.extend(rule_hosts.iter().cloned());
+            implied = true;
+        }
         if entry.secret.is_empty() {
             continue;
         }
@@ -72,7 +84,18 @@ pub(super) fn read(
         } else if !explicit {
             hosts.extend(rule_hosts.iter().filter(|host| **host != HostPattern::Any).cloned());
         }
-        for host in hosts {
+        let room = MOST_CLAIMS.saturating_sub(tls.claims.len());
+        if hosts.len() > room {
+            problems.push(Problem {
+                severity: Severity::Error,
+                code: Code::TooLarge,
+                object: object.clone(),
+                field: field.clone(),
+                reason: format!("the Ingress names certificates for more than {MOST_CLAIMS} hosts"),
+                action: "split it; certificates of further hosts are not served for it".into(),
+            });
+        }
+        for host in hosts.into_iter().take(room) {
             if let Some(certificate) =
                 certificate.as_ref().filter(|certificate| !covers(&certificate.facts.names, &host))
             {
@@ -95,22 +118,46 @@ pub(super) fn read(
                 field: field.clone(),
             });
         }
+        if room == 0 {
+            break;
+        }
     }
+    tls.finish();
     tls
 }
 
 impl Tls {
+    fn finish(&mut self) {
+        let mut below: BTreeMap<Arc<str>, Vec<HostPattern>> = BTreeMap::new();
+        for host in &self.hosts {
+            if let HostPattern::Exact(name) = host
+                && let Some((_, parent)) = name.split_once('.')
+            {
+                below.entry(parent.into()).or_default().push(host.clone());
+            }
+        }
+        self.below = below.into_iter().map(|(parent, hosts)| (parent, hosts.into())).collect();
+        self.all = self.hosts.iter().cloned().collect();
+    }
+
     /// Over what a rule for `host` is served.
     pub(super) fn of(&self, host: &HostPattern, only: bool) -> TlsUse {
         if only {
             return TlsUse::Only;
         }
-        if self.hosts.iter().any(|covered| covered.covers(host)) {
+        let parent = match host {
+            HostPattern::Exact(name) => name.split_once('.').map(|(_, parent)| HostPattern::Wildcard(parent.into())),
+            _ => None,
+        };
+        let also = [Some(host), parent.as_ref(), Some(&HostPattern::Any)];
+        if also.into_iter().flatten().any(|covering| self.hosts.contains(covering)) {
             return TlsUse::Also;
         }
-        let mut within: Vec<HostPattern> = self.hosts.iter().filter(|covered| host.covers(covered)).cloned().collect();
-        within.sort_unstable();
-        within.dedup();
-        if within.is_empty() { TlsUse::Never } else { TlsUse::Hosts(within.into()) }
+        let within = match host {
+            HostPattern::Exact(_) => None,
+            HostPattern::Wildcard(suffix) => self.below.get(suffix),
+            HostPattern::Any => (!self.all.is_empty()).then_some(&self.all),
+        };
+        within.map_or(TlsUse::Never, |hosts| TlsUse::Hosts(hosts.clone()))
     }
 }
