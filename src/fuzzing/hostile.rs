@@ -32,7 +32,7 @@ impl<'a> Dice<'a> {
     /// True once in so many times.
     fn once_in(&mut self, times: u8) -> bool {
         let byte = self.byte();
-        byte != 0 && byte % times == 0
+        byte != 0 && byte.is_multiple_of(times)
     }
 
     /// Text that the bytes themselves are.

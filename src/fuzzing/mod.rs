@@ -12,8 +12,11 @@ pub use crate::proxy::fuzzing::{answer, body, host, path, proxy_header, request_
 pub use crate::telemetry::access::fuzzing::line;
 pub use manifests::{annotations, objects, text};
 
+/// What is called with each input.
+pub type Target = fn(&[u8]);
+
 /// The targets, by the names of their corpora.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("access_log", line),
     ("annotations", annotations),
     ("answer", answer),

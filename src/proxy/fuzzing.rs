@@ -139,7 +139,7 @@ fn answered<'a>(to_head: bool, pieces: impl Iterator<Item = &'a [u8]>) -> String
     for piece in pieces {
         input.extend(piece);
         loop {
-            match read_response(&mut input, to_head) {
+            match read_response::<()>(&mut input, to_head) {
                 Ok(None) => break,
                 Err(_) => return told + "malformed",
                 Ok(Some(head)) => {

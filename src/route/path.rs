@@ -64,6 +64,9 @@ impl PathMatch {
         if pattern.len() > LONGEST_REGEX {
             return Err(InvalidPath(format!("is a regular expression of more than {LONGEST_REGEX} bytes")));
         }
+        if !pattern.bytes().all(|byte| (b' '..0x7f).contains(&byte)) {
+            return Err(InvalidPath("may hold only printable ASCII, as paths do".into()));
+        }
         for size in [1 << 14, 1 << 16, 1 << 18, 1 << 20] {
             budget.0 = budget.0.checked_sub(size + COST_OF_BYTE * pattern.len()).ok_or_else(|| {
                 InvalidPath("is a regular expression beyond what those of one Ingress may come to together".into())
@@ -159,6 +162,16 @@ mod tests {
     #[test]
     fn a_huge_regular_expression_is_refused() {
         assert!(PathMatch::regex("(a{1000}){1000}", &mut RegexBudget::default()).is_err());
+    }
+
+    #[test]
+    fn a_regular_expression_is_short_printable_and_within_what_is_left_for_all() {
+        let mut budget = RegexBudget::default();
+        for bad in ["a\nb", "a\u{202e}b", "\x1b[2J", "é", &"a".repeat(1025)] {
+            assert!(PathMatch::regex(bad, &mut budget).is_err(), "{bad:?}");
+        }
+        let many = (0..10_000).take_while(|_| PathMatch::regex("^/api/[^/]+$", &mut budget).is_ok()).count();
+        assert!((300..1000).contains(&many), "{many}");
     }
 
     #[test]
