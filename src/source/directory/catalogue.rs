@@ -16,23 +16,27 @@ pub(super) struct Id {
 impl Id {
     /// The name of the object that came or went.
     pub(super) fn of(change: &Change) -> Option<Self> {
-        let (kind, key) = match change {
-            Change::Ingress(key, _) => ("Ingress", key),
-            Change::Class(key, _) => ("IngressClass", key),
-            Change::Service(key, _) => ("Service", key),
-            Change::Slice(key, _) => ("EndpointSlice", key),
-            Change::Endpoints(key, _) => ("Endpoints", key),
-            Change::Secret(key, _) => ("Secret", key),
-            Change::Node(key, _) => ("Node", key),
-            Change::Access(_) | Change::Unserved(..) | Change::Undecodable(..) => return None,
-        };
-        Some(Self { kind, key: key.clone() })
+        name(change).map(|(kind, key)| Self { kind, key: key.clone() })
     }
 
     /// Whether this may be the object of which no more is known than that.
     pub(super) fn may_be(&self, kind: &str, name: &str) -> bool {
         (kind.is_empty() || kind == self.kind) && (name.is_empty() || name == &*self.key.name)
     }
+}
+
+/// What an [`Id`] holds, where it is.
+fn name(change: &Change) -> Option<(&'static str, &ObjectKey)> {
+    Some(match change {
+        Change::Ingress(key, _) => ("Ingress", key),
+        Change::Class(key, _) => ("IngressClass", key),
+        Change::Service(key, _) => ("Service", key),
+        Change::Slice(key, _) => ("EndpointSlice", key),
+        Change::Endpoints(key, _) => ("Endpoints", key),
+        Change::Secret(key, _) => ("Secret", key),
+        Change::Node(key, _) => ("Node", key),
+        Change::Access(_) | Change::Unserved(..) | Change::Undecodable(..) => return None,
+    })
 }
 
 impl fmt::Display for Id {
@@ -44,7 +48,8 @@ impl fmt::Display for Id {
 /// The objects of one moment.
 #[derive(Debug, Default)]
 pub(super) struct Catalogue {
-    objects: BTreeMap<Id, Change>,
+    /// By name. There may be many, and they change all at once: a list is a quarter of a tree.
+    objects: Vec<Change>,
     /// What is the same whatever file says it: counts of kinds.
     unserved: BTreeMap<&'static str, usize>,
     doubles: BTreeSet<Double>,
@@ -78,20 +83,26 @@ impl Catalogue {
     /// Collects objects. The first of several with the same name counts, so that the order of the files decides.
     pub(super) fn of<'a>(objects: impl Iterator<Item = (&'a Path, &'a Change)>) -> (Self, BTreeSet<Double>) {
         let (mut catalogue, mut doubles) = (Self::default(), BTreeSet::new());
-        let mut homes: BTreeMap<Id, &Path> = BTreeMap::new();
+        let mut named = Vec::new();
         for (path, object) in objects {
             if let Change::Unserved(kind, count) = object {
                 let sum = catalogue.unserved.entry(kind).or_default();
                 *sum = sum.saturating_add(*count);
             }
-            let Some(id) = Id::of(object) else { continue };
-            if let Some(taken) = homes.get(&id) {
-                doubles.insert(Double { id, taken: (*taken).to_owned(), left: path.to_owned() });
-                continue;
+            if let Some(name) = name(object) {
+                named.push((name, path, object));
             }
-            homes.insert(id.clone(), path);
-            catalogue.objects.insert(id, object.clone());
         }
+        // Keeps the order of those with the same name.
+        named.sort_by_key(|(name, ..)| *name);
+        for same in named.chunk_by(|(one, ..), (other, ..)| one == other) {
+            let Some(((_, taken, first), rest)) = same.split_first() else { continue };
+            let double =
+                |left: &Path| Id::of(first).map(|id| Double { id, taken: (*taken).to_owned(), left: left.to_owned() });
+            doubles.extend(rest.iter().filter_map(|(_, left, _)| double(left)));
+            catalogue.objects.push((*first).clone());
+        }
+        catalogue.objects.shrink_to_fit();
         (catalogue, doubles)
     }
 
@@ -111,18 +122,25 @@ impl Catalogue {
         self.objects.len()
     }
 
+    /// The object of the same name.
+    fn find(&self, like: &Change) -> Option<&Change> {
+        let wanted = name(like);
+        self.objects.binary_search_by(|object| name(object).cmp(&wanted)).ok().and_then(|at| self.objects.get(at))
+    }
+
     /// What differs from `before`.
     pub(super) fn differences(&self, before: &Self) -> Differences {
         let mut differences = Differences::default();
-        for (id, object) in &self.objects {
-            match before.objects.get(id) {
-                None => differences.added.push((id.clone(), object.clone())),
-                Some(known) if !same(known, object) => differences.updated.push((id.clone(), object.clone())),
+        for object in &self.objects {
+            let Some(id) = Id::of(object) else { continue };
+            match before.find(object) {
+                None => differences.added.push((id, object.clone())),
+                Some(known) if !same(known, object) => differences.updated.push((id, object.clone())),
                 Some(_) => {}
             }
         }
-        for (id, object) in before.objects.iter().filter(|(id, _)| !self.objects.contains_key(id)) {
-            differences.removed.push((id.clone(), gone(object)));
+        for object in before.objects.iter().filter(|object| self.find(object).is_none()) {
+            differences.removed.extend(Id::of(object).map(|id| (id, gone(object))));
         }
         let kinds: BTreeSet<_> = self.unserved.keys().chain(before.unserved.keys()).copied().collect();
         for kind in kinds {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -21,10 +22,26 @@ pub(super) struct Files {
 
 #[derive(Debug)]
 struct File {
-    text: Option<String>,
+    /// The text that was read, if it could be: to know it again, not to keep it.
+    text: Option<Digest>,
     objects: Vec<Change>,
     /// Where, and what is wrong there.
     problems: Vec<(String, String)>,
+}
+
+/// What tells two texts apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Digest {
+    length: usize,
+    hash: u64,
+}
+
+impl Digest {
+    fn of(text: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        Self { length: text.len(), hash: hasher.finish() }
+    }
 }
 
 impl Files {
@@ -58,8 +75,8 @@ impl Files {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => File::unreadable(&path, before, &error),
                 Ok(text) => match before {
-                    Some(before) if before.text.as_ref() == Some(&text) => before,
-                    before => File::parse(&path, text, before.as_ref()),
+                    Some(before) if before.text == Some(Digest::of(&text)) => before,
+                    before => File::parse(&path, &text, before.as_ref()),
                 },
             };
             files.insert(path, file);
@@ -70,11 +87,11 @@ impl Files {
 }
 
 impl File {
-    fn parse(path: &Path, text: String, before: Option<&Self>) -> Self {
-        let manifests = manifest::parse(&text);
+    fn parse(path: &Path, text: &str, before: Option<&Self>) -> Self {
+        let manifests = manifest::parse(text);
         let problems =
             manifests.problems.iter().map(|problem| (place(path, problem), problem.reason.clone())).collect();
-        Self { text: Some(text), objects: keep(before, manifests), problems }
+        Self { text: Some(Digest::of(text)), objects: keep(before, manifests), problems }
     }
 
     fn unreadable(path: &Path, before: Option<Self>, error: &io::Error) -> Self {
@@ -105,6 +122,7 @@ fn keep(before: Option<&File>, now: Manifests) -> Vec<Change> {
             objects.push(object.clone());
         }
     }
+    objects.shrink_to_fit();
     objects
 }
 
