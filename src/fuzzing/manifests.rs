@@ -47,7 +47,9 @@ pub fn annotations(data: &[u8]) {
         short.map(|short| ANNOTATIONS.iter().any(|annotation| annotation.name == short.to_ascii_lowercase()))
     };
     let pairs: Vec<_> = pairs.collect();
-    let unknown = pairs.iter().any(|(name, _)| known(name) == Some(false));
+    // An Ingress of another class is another's to judge.
+    let ours = !pairs.iter().any(|(name, _)| name == "kubernetes.io/ingress.class");
+    let unknown = ours && pairs.iter().any(|(name, _)| known(name) == Some(false));
     let backend = Backend::Service { name: "s".into(), port: Some(BackendPort::Number(80)) };
     let path = Path { path: "/".into(), kind: PathType::ImplementationSpecific, backend };
     let ingress = Ingress {

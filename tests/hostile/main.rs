@@ -3,6 +3,7 @@
 
 mod answers;
 mod chunks;
+mod differential;
 mod early;
 mod fields;
 mod floods;

@@ -101,6 +101,24 @@ impl Row {
     }
 }
 
+/// What a case sends, whoever is behind the gateway.
+pub(crate) struct Bytes<'a> {
+    pub(crate) send: &'a [u8],
+    /// The client ends its side after them.
+    pub(crate) ends: bool,
+    /// The most requests that a backend may see of it.
+    pub(crate) most: usize,
+}
+
+impl Row {
+    /// What its cases send.
+    pub(crate) fn bytes(&self) -> impl Iterator<Item = Bytes<'_>> {
+        let cases = if let Kind::Cases(cases) = &self.kind { &cases[..] } else { &[] };
+        let most = |case: &Case| case.saw.len() + usize::from(case.cut);
+        cases.iter().map(move |case| Bytes { send: &case.send, ends: case.ends, most: most(case) })
+    }
+}
+
 impl std::fmt::Display for Row {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.number, self.what)
