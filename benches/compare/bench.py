@@ -33,7 +33,7 @@ class Bench:
         for each in chosen:
             each.run(self.lab, self.backend, options)
         for each in chosen:
-            if can != "grpc":  # the relay's port for it speaks HTTP/2 only
+            if "plain" in each.ports:
                 probe(each, contenders.HOST, "plain", "/", self.lab.path("small"))
         return chosen
 
@@ -45,6 +45,7 @@ class Bench:
         """`work(contender)` gives one sample. The first round warms up; who begins changes from round to round."""
         case = Case(name)
         running = list(running)
+        names = [each.name for each in running]
         count = rounds or self.rounds
         for number in range(count + 1):
             print(f"\r  {name}: round {number}/{count} ", end="", file=sys.stderr, flush=True)
@@ -65,4 +66,5 @@ class Bench:
                 if number:
                     case.add(each.name, sample)
         print(file=sys.stderr)
+        case.samples = {name: case.samples[name] for name in names if name in case.samples}
         return case

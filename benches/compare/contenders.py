@@ -4,10 +4,9 @@ Every contender routes by host: bench.example to the HTTP/1.1 backend, origin.ex
 grpc.example to the HTTP/2 one, four.example to four of which some are bad. It adds X-Forwarded-*, keeps its upstream
 connections, and writes an access log or not as the series says.
 """
-import re, shutil, subprocess
+import os, re, shutil, subprocess
 from dataclasses import dataclass, field
 
-import backends
 from lab import PROXY_CORE, compile_c, cpu, resident
 
 HOST, STRICT, GRPC, FOUR = "bench.example", "origin.example", "grpc.example", "four.example"
@@ -19,7 +18,7 @@ class Contender:
     program: str
     start: callable              # (lab, backend, options) -> (process, ports)
     version: tuple = ("-v",)
-    can: frozenset = frozenset({"plain", "tls", "h2", "grpc", "strict", "ws", "four"})
+    can: frozenset = frozenset({"plain", "tls", "h2", "grpc", "strict", "four", "handshake"})
     process: object = None
     ports: dict = field(default_factory=dict)
 
@@ -119,6 +118,11 @@ def agentgateway(self, lab, backend, options):
     return lab.start(options.cores, self.program, "-f", file), found
 
 
+def rustls(self, lab, backend, options):
+    found = {"tls": lab.port()}
+    return lab.start(options.cores, self.program, found["tls"], backend.certificate, backend.key), found
+
+
 def adit(self, lab, backend, options):
     found = ports(lab)
     self.admin = lab.port()
@@ -134,12 +138,12 @@ def adit(self, lab, backend, options):
 
 def installed(lab, arguments):
     """All that can be measured here: those that are installed, and those that a path was given for."""
-    found = [Contender("relay", compile_c(lab, "relay"), relay, can=frozenset({"plain", "tls", "h2", "grpc", "strict", "ws"}))]
+    found = [Contender("relay", compile_c(lab, "relay"), relay, can=frozenset({"plain", "tls", "h2", "grpc", "strict", "handshake"}))]
     for name, start, version in [("nginx", nginx, ("-v",)), ("haproxy", haproxy, ("-v",)), ("caddy", caddy, ("version",))]:
         program = shutil.which(name, path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
         if program:
             found.append(Contender(name, program, start, version))
-    basic = frozenset({"plain", "tls", "h2", "strict", "ws"})
+    basic = frozenset({"plain", "tls", "h2", "strict", "handshake"})
     if arguments.traefik:
         found.append(Contender("traefik", arguments.traefik, traefik, ("version",), basic | {"grpc"}))
         found.append(Contender("traefik fastProxy", arguments.traefik, traefik, ("version",), basic))
@@ -147,6 +151,8 @@ def installed(lab, arguments):
         found.append(Contender("envoy", arguments.envoy, envoy, ("--version",), basic | {"grpc"}))
     if arguments.agentgateway:
         found.append(Contender("agentgateway", arguments.agentgateway, agentgateway, ("--version",), basic))
+    if os.access(arguments.rustls, os.X_OK):
+        found.append(Contender("rustls alone", arguments.rustls, rustls, can=frozenset({"handshake"})))
     found.append(Contender("adit", arguments.adit, adit, ("--version",)))
     if arguments.only:
         found = [each for each in found if each.name in (*arguments.only, "adit")]
@@ -157,11 +163,8 @@ def versions(contenders):
     """The first thing that looks like a version in what each says of itself."""
     found = {}
     for each in contenders:
-        if each.name != "relay":
+        if each.name not in ("relay", "rustls alone"):
             said = subprocess.run([each.program, *each.version], capture_output=True, text=True)
             match = re.search(r"\d+\.\d+(\.\d+)?", said.stdout + said.stderr)
             found[each.name] = match.group() if match else "?"
     return found
-
-
-__all__ = ["Contender", "Options", "installed", "versions", "backends"]

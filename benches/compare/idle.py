@@ -84,7 +84,7 @@ def main(kind, port, host, count):
     for connection in held:
         connection.setblocking(False)
         try:
-            while data := connection.recv(65536):
+            while connection.recv(65536):
                 pass
             sys.exit("a connection was closed while it was idle")
         except (BlockingIOError, ssl.SSLWantReadError):

@@ -3,7 +3,8 @@ import math
 from html import escape
 
 COLOURS = {"adit": "#d1495b", "relay": "#9aa0a6", "nginx": "#2e7d32", "haproxy": "#1565c0", "caddy": "#ef8c00", "traefik": "#00acc1",
-           "traefik fastProxy": "#6a4c93", "envoy": "#ad1457", "agentgateway": "#795548"}
+           "traefik fastProxy": "#6a4c93", "envoy": "#ad1457", "agentgateway": "#795548",
+           "rustls alone": "#212121"}
 LEFT, WIDTH, LINE, TOP = 320, 640, 26, 70
 TICKS = [0.25, 0.35, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 8, 12]
 

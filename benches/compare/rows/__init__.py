@@ -1,8 +1,8 @@
 """The rows: what is measured, in numbers that may be selected, each with the bounds next to its work.
 
-Propagation (9) is measured by tests/cluster, and needs an API server; churn (10) is not measured yet.
+Propagation (9) is measured by tests/cluster: it needs an API server.
 """
-from . import bodies, faults, hosts, http2, idle, small, tls, workers
+from . import bodies, churn, faults, hosts, http2, idle, small, tls, workers
 
 ROWS = {
     "1": ("HTTP/1.1 keep-alive, small body", small.keep_alive),
@@ -13,6 +13,7 @@ ROWS = {
     "6": ("gRPC, HTTP/2 on both sides", http2.grpc),
     "7": ("Idle keep-alive connections", idle.idle),
     "8": ("Many hosts", hosts.hosts),
+    "10": ("Churn", churn.churn),
     "11": ("Start to ready", hosts.ready),
     "12": ("One of four backends is bad", faults.faults),
     "13": ("Two workers", workers.workers),
