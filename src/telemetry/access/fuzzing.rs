@@ -41,6 +41,9 @@ pub fn line(data: &[u8]) {
     }
 }
 
+/// Where the time stands, the only part in brackets.
+const TIME: usize = 3;
+
 /// How many parts a line has to somebody who knows quotes and brackets; `None` when it is no line.
 fn parts_of(line: &str) -> Option<usize> {
     let mut rest = line;
@@ -59,7 +62,7 @@ fn parts_of(line: &str) -> Option<usize> {
                 });
                 rest.get(end?.0 + 1..)?
             }
-            '[' => rest.get(rest.find(']')? + 1..)?,
+            '[' if parts == TIME => rest.get(rest.find(']')? + 1..)?,
             _ => rest.get(rest.find(' ').unwrap_or(rest.len())..)?,
         };
         parts += 1;
