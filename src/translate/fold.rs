@@ -146,19 +146,29 @@ impl Fold {
         let all = || self.drafts.values().flatten();
         let explicit = all()
             .filter_map(|draft| Some((draft.priority.filter(|priority| *priority <= LONGEST_RULE)?, draft.listeners)));
-        let mut anchors: BTreeMap<(usize, i64), Option<AutomaticRank>> = BTreeMap::new();
+        let mut anchors: BTreeMap<usize, BTreeMap<i64, Option<&AutomaticRank>>> = BTreeMap::new();
         for (priority, listeners) in explicit {
-            anchors.extend(listeners.iter().map(|listener| ((listener, priority), None)));
+            for listener in listeners.iter() {
+                anchors.entry(listener).or_default().insert(priority, None);
+            }
         }
         for draft in all().filter(|draft| draft.priority.is_none() && draft.own.tier == Tier::Rule) {
-            for ((listener, priority), last) in &mut anchors {
-                let before = draft.listeners.contains(*listener) && draft.origin.priority >= *priority;
-                if before && last.as_ref().is_none_or(|last| *last < draft.own) {
-                    *last = Some(draft.own.clone());
+            for (_, of_listener) in anchors.iter_mut().filter(|(listener, _)| draft.listeners.contains(**listener)) {
+                // Of the priorities that it comes before, the highest; the others have it from there.
+                if let Some((_, last)) = of_listener.range_mut(..=draft.origin.priority).next_back() {
+                    *last = (*last).max(Some(&draft.own));
                 }
             }
         }
-        anchors
+        let mut found = BTreeMap::new();
+        for (listener, of_listener) in anchors {
+            let mut last = None;
+            for (priority, own) in of_listener.into_iter().rev() {
+                last = last.max(own);
+                found.insert((listener, priority), last.cloned());
+            }
+        }
+        found
     }
 
     fn fold_host(&mut self, host: &HostPattern) {
