@@ -36,12 +36,15 @@ pub(crate) fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// A duration in Go's syntax (`1h2m3.5s`, `500ms`), or a whole number of seconds. Never negative.
+/// A duration in Go's syntax (`1h2m3.5s`, `500ms`), or a whole number of seconds. Never negative, and no longer than Go's
+/// longest, 292 years: what it is added to must not overflow.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let text = text.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
+    let found = text.parse().ok().map(Duration::from_secs).or_else(|| with_units(text))?;
+    (found <= Duration::from_nanos(i64::MAX as u64)).then_some(found)
+}
+
+fn with_units(text: &str) -> Option<Duration> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     let mut total = Duration::ZERO;
     if rest.is_empty() {
@@ -104,11 +107,26 @@ mod tests {
     fn a_bare_number_is_seconds() {
         assert_eq!(duration("180"), Some(Duration::from_secs(180)));
         assert_eq!(duration("0"), Some(Duration::ZERO));
+        assert_eq!(duration("9223372036"), Some(Duration::from_secs(9_223_372_036)));
     }
 
     #[test]
     fn what_is_no_duration_is_refused() {
-        for text in ["", "-1s", "-5", "1.5", "s", "1x", "1s2", ".s", "1 s", "99999999999999999999h", "9999999999h"] {
+        for text in [
+            "",
+            "-1s",
+            "-5",
+            "1.5",
+            "s",
+            "1x",
+            "1s2",
+            ".s",
+            "1 s",
+            "99999999999999999999h",
+            "9999999999h",
+            "18446744073709551615",
+            "9223372037",
+        ] {
             assert_eq!(duration(text), None, "{text}");
         }
     }
