@@ -30,6 +30,47 @@ fn every_input_of_the_corpora_is_taken() {
     }
 }
 
+/// The corpora again with random damage, which needs no fuzzer: `ADIT_ROUNDS=1000` for longer, `ADIT_SEED` for other.
+#[test]
+fn damaged_inputs_of_the_corpora_are_taken() {
+    let number =
+        |name: &str, otherwise| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise);
+    let (rounds, mut state) = (number("ADIT_ROUNDS", 20), number("ADIT_SEED", 20_261_121));
+    // SplitMix64.
+    let mut roll = |sides: usize| {
+        state = u64::wrapping_add(state, 0x9e37_79b9_7f4a_7c15);
+        let mut mixed = state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % sides.max(1) as u64) as usize
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    for (name, target) in TARGETS {
+        let read = |entry: std::io::Result<fs::DirEntry>| fs::read(entry.expect("an entry").path()).expect("a file");
+        let inputs: Vec<Vec<u8>> = fs::read_dir(root.join(name)).expect(name).map(read).collect();
+        for _ in 0..rounds * inputs.len() as u64 {
+            let mut bytes = inputs[roll(inputs.len())].clone();
+            for _ in 0..=roll(4) {
+                let at = roll(bytes.len() + 1);
+                let other = &inputs[roll(inputs.len())];
+                match roll(5) {
+                    0 => bytes.truncate(at),
+                    1 => bytes.insert(at, roll(256) as u8),
+                    2 => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << roll(8)),
+                    3 => drop(bytes.drain(at..(at + roll(8)).min(bytes.len()))),
+                    _ => {
+                        let from = roll(other.len());
+                        let piece = &other[from..(from + roll(24)).min(other.len())];
+                        bytes.splice(at..at, piece.iter().copied());
+                    }
+                }
+            }
+            let result = std::panic::catch_unwind(|| target(&bytes));
+            assert!(result.is_ok(), "{name} of {:?}", String::from_utf8_lossy(&bytes));
+        }
+    }
+}
+
 #[test]
 fn every_target_has_a_program_and_a_corpus() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");

@@ -11,7 +11,7 @@ use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificat
 use x509_parser::public_key::PublicKey;
 
 use crate::objects::{ObjectKey, Objects, Secret};
-use crate::route::{Certificate, CertificateFacts, Code, HostPattern, ObjectRef, Problem, Severity};
+use crate::route::{Certificate, CertificateFacts, Code, ObjectRef, Problem, Severity};
 
 type Outcome = Result<Arc<Certificate>, (Code, String)>;
 
@@ -160,11 +160,6 @@ pub(super) fn fingerprint(bytes: &[u8]) -> String {
     let Some(suite) = aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256.tls13() else { return String::new() };
     let hash = suite.common.hash_provider.hash(bytes);
     hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Whether a certificate for `names` may be served for every host of `pattern` (RFC 6125 §6.4.3: one label for `*`).
-pub(super) fn covers(names: &[Arc<str>], pattern: &HostPattern) -> bool {
-    names.iter().filter_map(|name| HostPattern::parse(name).ok()).any(|name| name.covers(pattern))
 }
 
 #[cfg(test)]

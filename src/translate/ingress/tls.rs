@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use crate::objects::{IngressTls, ObjectKey, Objects};
 use crate::route::{Certificate, Code, HostPattern, ObjectRef, Problem, Severity, TlsUse};
-use crate::translate::certificate::{Certificates, covers, problem};
+use crate::translate::certificate::{Certificates, problem};
 
 /// The most hosts for which an Ingress may name certificates.
 const MOST_CLAIMS: usize = 4096;
+
+/// How many of a certificate's names are repeated to say what it is for.
+const SHOWN_NAMES: usize = 8;
 
 /// A certificate that an Ingress claims for a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,19 +98,18 @@ pub(super) fn read(
                 action: "split it; certificates of further hosts are not served for it".into(),
             });
         }
+        let names = certificate.as_ref().map_or(&[][..], |certificate| &certificate.facts.names);
+        // RFC 6125 §6.4.3: one label for `*`.
+        let patterns: Vec<HostPattern> = names.iter().filter_map(|name| HostPattern::parse(name).ok()).collect();
+        let shown = names.iter().take(SHOWN_NAMES).map(|name| &**name).collect::<Vec<_>>().join(", ");
         for host in hosts.into_iter().take(room) {
-            if let Some(certificate) =
-                certificate.as_ref().filter(|certificate| !covers(&certificate.facts.names, &host))
-            {
+            if certificate.is_some() && !patterns.iter().any(|name| name.covers(&host)) {
                 problems.push(Problem {
                     severity: Severity::Warning,
                     code: Code::CertificateMismatch,
                     object: object.clone(),
                     field: field.clone(),
-                    reason: format!(
-                        "the certificate in Secret {secret} is for {}, not for {host}",
-                        certificate.facts.names.join(", ")
-                    ),
+                    reason: format!("the certificate in Secret {secret} is for {shown}, not for {host}",),
                     action: "issue one that names the host; clients will refuse this one".into(),
                 });
             }
