@@ -69,7 +69,8 @@ pub(crate) enum Upload {
 #[derive(Debug)]
 pub(crate) enum ClientBody {
     Empty,
-    Http1(Rc<RefCell<Wire>>),
+    /// Of the request with this number.
+    Http1(Rc<RefCell<Wire>>, u32),
     Http2(Incoming),
 }
 
@@ -77,7 +78,9 @@ impl ClientBody {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         match self {
             Self::Empty => Poll::Ready(None),
-            Self::Http1(wire) => wire.borrow_mut().poll_body(cx).map(|frame| frame.map(|frame| Ok(frame?))),
+            Self::Http1(wire, request) => {
+                wire.borrow_mut().poll_body(*request, cx).map(|frame| frame.map(|frame| Ok(frame?)))
+            }
             Self::Http2(incoming) => Pin::new(incoming).poll_frame(cx).map(|frame| frame.map(|frame| Ok(frame?))),
         }
     }
@@ -86,7 +89,7 @@ impl ClientBody {
     pub(crate) fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Http1(wire) => wire.borrow().is_end_stream(),
+            Self::Http1(wire, request) => wire.borrow().has_read(*request),
             Self::Http2(incoming) => incoming.is_end_stream(),
         }
     }
@@ -94,7 +97,7 @@ impl ClientBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Http1(wire) => wire.borrow().size_hint(),
+            Self::Http1(wire, request) => wire.borrow().size_hint(*request),
             Self::Http2(incoming) => incoming.size_hint(),
         }
     }

@@ -147,8 +147,9 @@ fn begin(
     let by_head = parts.method == Method::HEAD;
     let asked = Asked { by_head, modern, keep_alive: keep_alive && clear, trailers, clear };
     let framing = framing.unwrap_or(Decoder::Done);
-    let body = if framing == Decoder::Done { ClientBody::Empty } else { ClientBody::Http1(wire.clone()) };
-    wire.borrow_mut().begin(framing, expects && modern);
+    let empty = framing == Decoder::Done;
+    let request = wire.borrow_mut().begin(framing, expects && modern);
+    let body = if empty { ClientBody::Empty } else { ClientBody::Http1(wire.clone(), request) };
     (Box::pin(serve(connection.clone(), parts, body)), asked)
 }
 

@@ -19,6 +19,8 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 pub(crate) struct Wire {
     io: Io,
     input: Input,
+    /// The present request's number. Whoever still holds an earlier one's body must not come to read this one's.
+    request: u32,
     body: Decoder,
     /// What is left to write of a `100 Continue` that the client waits for before it sends its body.
     owed: &'static [u8],
@@ -49,7 +51,7 @@ pub(crate) enum BodyError {
 
 impl Wire {
     pub(super) fn new(io: Io) -> Self {
-        Self { io, input: Input::default(), body: Decoder::Done, owed: b"", waited: false, lingers: false }
+        Self { io, input: Input::default(), request: 0, body: Decoder::Done, owed: b"", waited: false, lingers: false }
     }
 
     /// The next head. No buffer is held while nothing has come.
@@ -82,24 +84,38 @@ impl Wire {
         !self.input.is_empty()
     }
 
-    /// A request begins, whose body is framed so.
-    pub(super) fn begin(&mut self, body: Decoder, expects: bool) {
+    /// A request begins, whose body is framed so; its number.
+    pub(super) fn begin(&mut self, body: Decoder, expects: bool) -> u32 {
+        self.request = self.request.wrapping_add(1);
         self.owed = if expects && body != Decoder::Done { CONTINUE } else { b"" };
         self.body = body;
+        self.request
     }
 
     /// Whether the request's body has been read to its end.
-    pub(crate) fn is_end_stream(&self) -> bool {
+    pub(super) fn is_end_stream(&self) -> bool {
         self.body == Decoder::Done
     }
 
+    /// Whether the body of the request with this number has been read to its end.
+    pub(crate) fn has_read(&self, request: u32) -> bool {
+        request != self.request || self.is_end_stream()
+    }
+
     /// What is left of the request's body.
-    pub(crate) fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+    pub(crate) fn size_hint(&self, request: u32) -> SizeHint {
+        if request == self.request { self.body.size_hint() } else { SizeHint::with_exact(0) }
     }
 
     /// The next frame of the request's body.
-    pub(crate) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    pub(crate) fn poll_body(
+        &mut self,
+        request: u32,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if request != self.request {
+            return Poll::Ready(None);
+        }
         if self.lingers {
             return Poll::Ready(Some(Err(BodyError::Cut)));
         }
