@@ -170,7 +170,15 @@ pub(super) fn origin_form(uri: &Uri, path: Option<&str>) -> Option<Uri> {
             Some(query) => Uri::try_from(format!("{path}?{query}")).ok(),
             None => Uri::try_from(path).ok(),
         },
-        None => Some(Uri::from(uri.path_and_query()?.clone())),
+        None => {
+            let target = uri.path_and_query()?;
+            let plain = Uri::from(target.clone());
+            // `http://a.example?b` has no path, and its query alone is no target.
+            if plain.path().starts_with('/') && target.as_str().starts_with('/') {
+                return Some(plain);
+            }
+            Uri::try_from(uri.query().map_or_else(|| "/".to_owned(), |query| format!("/?{query}"))).ok()
+        }
     }
 }
 

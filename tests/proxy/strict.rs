@@ -144,6 +144,9 @@ async fn the_path_that_is_matched_is_the_path_that_is_forwarded() {
         ("/admin%2fx", "public", "/admin%2fx"),
         ("/%61dmin", "admin", "/admin"),
         ("/adminx", "public", "/adminx"),
+        ("http://a.example/admin?b", "admin", "/admin?b"),
+        ("http://a.example", "public", "/"),
+        ("http://a.example?b=c", "public", "/?b=c"),
     ] {
         let mut client = Raw::connect(gateway.web()).await;
         client.send(format!("GET {path} HTTP/1.1\r\nHost: a.example\r\n\r\n")).await;
