@@ -103,14 +103,24 @@ impl Io {
         }
     }
 
-    /// Lets the peer see an error instead of an orderly end when this is dropped.
-    pub(crate) fn reset_at_end(&self) {
-        let stream = match &self.transport {
+    /// Whether nothing has come that was not read, the end included: asks the kernel, whatever the runtime knows.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let mut byte = [std::mem::MaybeUninit::uninit(); 1];
+        let peeked = socket2::SockRef::from(self.stream()).peek(&mut byte);
+        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    fn stream(&self) -> &TcpStream {
+        match &self.transport {
             Transport::Plain(socket) => &socket.stream,
             Transport::Server(tls) => &tls.get_ref().0.stream,
             Transport::Client(tls) => &tls.get_ref().0.stream,
-        };
-        let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
+
+    /// Lets the peer see an error instead of an orderly end when this is dropped.
+    pub(crate) fn reset_at_end(&self) {
+        let _ = socket2::SockRef::from(self.stream()).set_linger(Some(std::time::Duration::ZERO));
     }
 
     fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {

@@ -78,6 +78,9 @@ pub(crate) async fn attempt(
             tokio::task::yield_now().await;
         }
         while let Some(connection) = worker.pool.take(endpoint) {
+            if outgoing.state.is_some() && !connection.is_quiet() {
+                continue;
+            }
             match send_h1(client, lease, connection, outgoing, now).await {
                 Err(Failure { sent: Sent::Nothing, .. }) => {}
                 result => return result,

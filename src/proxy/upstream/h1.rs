@@ -100,6 +100,11 @@ impl H1 {
         stale
     }
 
+    /// Whether nothing has come on an idle connection, as the kernel knows at this moment.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.io.is_quiet()
+    }
+
     /// Begins an exchange. `more` are lines of the request's head that are not in its fields. The answer may take
     /// `patience` from `now`, or from the end of a body.
     pub(crate) fn begin(
