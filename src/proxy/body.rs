@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use super::exchange::Exchange;
+use super::h1::Framing;
 use super::headers;
 use super::http1::{BodyError, Wire};
 use super::upstream::{Reply, ReplyError};
@@ -130,6 +131,11 @@ impl Upload {
         let state = Rc::new(UploadState::default());
         let stream = Stream { incoming, state: state.clone(), patience, sleep: None, waiting_since: None };
         (Self::Stream(Box::new(stream)), state)
+    }
+
+    /// How its end is told to an endpoint, in the head as after it.
+    pub(crate) fn framing(&self) -> Framing {
+        self.size_hint().exact().map_or(Framing::Chunked, Framing::Length)
     }
 }
 

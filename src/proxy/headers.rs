@@ -68,20 +68,18 @@ impl Marks {
                     "connection" => marks.connection = true,
                     "content-length" => marks.content_length = true,
                     "content-type" => marks.names_protocol = true,
-                    "cf-connecting-ip" => marks.forwarding = true,
-                    _ => {}
+                    _ => marks.forwarding |= is_forwarding(name),
                 },
                 Some(b'x') => {
                     marks.forwarding |= is_forwarding(name);
                     marks.separators |= name.as_bytes().contains(&b'.');
                 }
-                Some(b'f') => marks.forwarding |= name == "forwarded",
-                Some(b's') => marks.forwarding |= name.starts_with("ssl-client-"),
-                Some(b't') => {
-                    marks.forwarding |= name == "true-client-ip";
-                    marks.transfer_encoding |= name == "transfer-encoding";
-                    marks.hop |= name == "te" || name == "transfer-encoding";
-                }
+                Some(b'f' | b's') => marks.forwarding |= is_forwarding(name),
+                Some(b't') => match name {
+                    "te" => marks.hop = true,
+                    "transfer-encoding" => (marks.hop, marks.transfer_encoding) = (true, true),
+                    _ => marks.forwarding |= is_forwarding(name),
+                },
                 Some(b'u') if name == "upgrade" => {
                     (marks.hop, marks.upgrade, marks.names_protocol) = (true, true, true);
                 }
@@ -284,19 +282,29 @@ impl Origin {
         let usual = if self.secured { "443" } else { "80" };
         said.port.map_or(HeaderValue::from_static(usual), HeaderValue::from)
     }
+
+    /// What is said of a stranger, but for `X-Forwarded-Host`.
+    fn fields(&self, said: Said, append_for: bool) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let forwarded_for = append_for.then(|| (X_FORWARDED_FOR, self.address.clone()));
+        forwarded_for.into_iter().chain([
+            (X_REAL_IP, self.address.clone()),
+            (X_FORWARDED_PROTO, self.proto(said)),
+            (X_FORWARDED_PORT, self.port(said)),
+            (X_FORWARDED_SERVER, self.server.clone()),
+        ])
+    }
 }
 
 /// Adds who is asking, as Traefik does: what a trusted peer has said stays, `X-Forwarded-For` grows.
 pub(crate) fn add_forwarding(headers: &mut HeaderMap, origin: &Origin, said: Said, append_for: bool) {
     let host = headers.get(header::HOST).cloned();
-    let (proto, port) = (origin.proto(said), origin.port(said));
     if said.before {
         if append_for {
             append(headers, &origin.address);
         }
         headers.entry(X_REAL_IP).or_insert_with(|| origin.address.clone());
-        headers.entry(X_FORWARDED_PROTO).or_insert(proto);
-        headers.entry(X_FORWARDED_PORT).or_insert(port);
+        headers.entry(X_FORWARDED_PROTO).or_insert_with(|| origin.proto(said));
+        headers.entry(X_FORWARDED_PORT).or_insert_with(|| origin.port(said));
         if let Some(host) = host {
             headers.entry(X_FORWARDED_HOST).or_insert(host);
         }
@@ -304,28 +312,20 @@ pub(crate) fn add_forwarding(headers: &mut HeaderMap, origin: &Origin, said: Sai
         return;
     }
     // None of them is there: nothing to look up first.
-    if append_for {
-        headers.append(X_FORWARDED_FOR, origin.address.clone());
+    for (name, value) in origin.fields(said, append_for) {
+        headers.append(name, value);
     }
-    headers.append(X_REAL_IP, origin.address.clone());
-    headers.append(X_FORWARDED_PROTO, proto);
-    headers.append(X_FORWARDED_PORT, port);
     if let Some(host) = host {
         headers.append(X_FORWARDED_HOST, host);
     }
-    headers.append(X_FORWARDED_SERVER, origin.server.clone());
 }
 
 /// The same as lines of a head whose fields say nothing of it: what [`clean_request`] leaves of a stranger's. But for
 /// `X-Forwarded-Host`, they are the same for most requests of a connection.
 pub(crate) fn write_forwarding(out: &mut Vec<u8>, origin: &Origin, said: Said, append_for: bool) {
-    if append_for {
-        write_field(out, &X_FORWARDED_FOR, &origin.address);
+    for (name, value) in origin.fields(said, append_for) {
+        write_field(out, &name, &value);
     }
-    write_field(out, &X_REAL_IP, &origin.address);
-    write_field(out, &X_FORWARDED_PROTO, &origin.proto(said));
-    write_field(out, &X_FORWARDED_PORT, &origin.port(said));
-    write_field(out, &X_FORWARDED_SERVER, &origin.server);
 }
 
 fn append(headers: &mut HeaderMap, address: &HeaderValue) {

@@ -12,6 +12,7 @@ use super::body::{Body, ClientBody, Patience, Upload};
 use super::connection::Connection;
 use super::exchange::{Exchange, Refused};
 use super::forward::{Outgoing, Replay, forward};
+use super::h1::Framing;
 use super::head::{self, Authority};
 use super::headers::{Marks, Said};
 use super::path;
@@ -177,7 +178,7 @@ pub(super) fn origin_form(uri: &Uri, path: Option<&str>) -> Option<Uri> {
             if plain.path().starts_with('/') && target.as_str().starts_with('/') {
                 return Some(plain);
             }
-            Uri::try_from(uri.query().map_or_else(|| "/".to_owned(), |query| format!("/?{query}"))).ok()
+            origin_form(uri, Some(uri.path()))
         }
     }
 }
@@ -226,15 +227,12 @@ fn prepare(
         exchange.uploading(state.clone());
         (upload, Some(state))
     };
-    match body_length(&upload) {
-        Framing::None if marks.content_length => {
-            parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-        }
-        Framing::None => {}
+    match upload.framing() {
+        Framing::Length(0) if upload.is_end_stream() && !marks.content_length => {}
         Framing::Length(length) => {
             parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
-        Framing::Chunked => {
+        Framing::Chunked | Framing::Close => {
             parts.headers.remove(header::CONTENT_LENGTH);
             parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
@@ -248,19 +246,6 @@ fn prepare(
     let replay = (state.is_none() && upstream.protocol != Protocol::Http).then(|| Replay::of(&parts, said));
     let request = Some(Request::from_parts(*parts, upload));
     Ok(Box::new(Outgoing { request, state, said, replay, repeated: false }))
-}
-
-enum Framing {
-    None,
-    Length(u64),
-    Chunked,
-}
-
-fn body_length(upload: &Upload) -> Framing {
-    if upload.is_end_stream() {
-        return Framing::None;
-    }
-    upload.size_hint().exact().map_or(Framing::Chunked, Framing::Length)
 }
 
 /// The answer to a request that is not forwarded, or whose endpoint failed.

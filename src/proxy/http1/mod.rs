@@ -103,8 +103,8 @@ pub(super) async fn serve_all(connection: Rc<Connection>, io: Io) {
         if told.switching {
             break Then::Tunnel;
         }
-        // Whoever still reads the body would come to read the next request's.
-        let read = if Rc::strong_count(&wire) > 1 { wire.borrow().is_end_stream() } else { wire.borrow_mut().skip() };
+        // The rest of the body is whose who still reads it.
+        let read = if is_held(&wire) { wire.borrow().is_end_stream() } else { wire.borrow_mut().skip() };
         if !told.clear || !read {
             break Then::Linger;
         }
@@ -153,6 +153,11 @@ fn begin(
     (Box::pin(serve(connection.clone(), parts, body)), asked)
 }
 
+/// Whether somebody still has the body of the present request.
+fn is_held(wire: &Rc<RefCell<Wire>>) -> bool {
+    Rc::strong_count(wire) > 1
+}
+
 /// Begins with an answer.
 fn answer(
     connection: &Connection,
@@ -162,7 +167,7 @@ fn answer(
     mut asked: Asked,
 ) -> Told {
     // Unless somebody still reads the body, the rest of it is in the way of the next request.
-    asked.keep_alive &= Rc::strong_count(wire) > 1 || wire.borrow_mut().skip();
+    asked.keep_alive &= is_held(wire) || wire.borrow_mut().skip();
     let told = Told::of(&response, asked);
     let body = std::mem::take(response.body_mut());
     let body = if told.bodiless { Body::empty() } else { body };

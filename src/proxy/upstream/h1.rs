@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response, StatusCode};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 
 use super::super::body::{Body, Upload};
-use super::super::h1::{Decoded, Decoder, Framing, Input, Malformed, Sending, read_response, write_request_line};
+use super::super::h1::{Decoded, Decoder, Input, Malformed, Sending, read_response, write_request_line};
 use super::super::io::Io;
 use super::super::watch::{Alarm, Wait, Watch};
 
@@ -125,7 +125,7 @@ impl H1 {
         self.odd_body =
             self.uploads && matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::DELETE);
         let upload = std::mem::take(request.body_mut());
-        let framing = upload.size_hint().exact().map_or(Framing::Chunked, Framing::Length);
+        let framing = upload.framing();
         self.sending.begin(upload, framing, true, |out| {
             write_request_line(out, request);
             more(out);
