@@ -15,7 +15,7 @@ use crate::hello::{Hello, list, record, server_names};
 use crate::secrets::{ask, tenants};
 use crate::support::client::Raw;
 use crate::support::eventually;
-use crate::support::secure::{connect, names};
+use crate::support::secure::{certificate, connect, names};
 use crate::support::trusting::trusting;
 use crate::table::{Row, Stage, run};
 
@@ -345,8 +345,8 @@ pub(crate) fn rows() -> Vec<Row> {
             assert!(grown < 16 << 20, "{grown} bytes more");
         }),
         Row::apart(217, "an answer over TLS that ends without a farewell: whole by its length alone", async || {
-            use crate::secrets::{Endpoint, certificate_for};
-            let (chain, key) = certificate_for(&["127.0.0.1"]);
+            use crate::secrets::Endpoint;
+            let (chain, key) = certificate(&["127.0.0.1"]);
             for (answer, farewell, whole) in [
                 ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false, true),
                 ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", false, true),

@@ -1,16 +1,13 @@
 //! Tenants with certificates of their own, and endpoints that speak TLS.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::support::gateway::{Gateway, ingress, service};
-use crate::support::secure::{certificate, secret, with_tls};
+use crate::support::secure::{acceptor, certificate, secret, with_tls};
 use crate::table::Stage;
 
 /// Demands what is not there: whatever serves the host is closed.
@@ -56,11 +53,6 @@ pub(crate) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, host:
     head.get(9..12)?.parse().ok()
 }
 
-/// A self-signed certificate for these names or addresses, and its key, as PEM.
-pub(crate) fn certificate_for(names: &[&str]) -> (String, String) {
-    certificate(names)
-}
-
 /// An endpoint that speaks TLS and answers every connection once; ends when dropped.
 pub(crate) struct Endpoint {
     pub(crate) address: SocketAddr,
@@ -70,17 +62,7 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     /// Answers with these bytes and ends, with a farewell or without one.
     pub(crate) async fn start(chain: &str, key: &str, answer: &'static str, farewell: bool) -> Self {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let certificates =
-            CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<_, _>>().expect("certificates");
-        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("the usual versions")
-            .with_no_client_auth()
-            .with_single_cert(certificates, key)
-            .expect("a key that fits");
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let acceptor = acceptor(chain, key);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address");
         let task = tokio::spawn(async move {

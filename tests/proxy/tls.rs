@@ -6,7 +6,7 @@ use crate::support::backend::Backend;
 use crate::support::client::get;
 use crate::support::eventually;
 use crate::support::gateway::{Gateway, ingress, route, service};
-use crate::support::secure::{certificate, connect, names, secret, served, with_tls};
+use crate::support::secure::{acceptor, certificate, connect, names, secret, served, with_tls};
 
 /// One request over TLS: the status, and the served certificate.
 async fn fetch(address: std::net::SocketAddr, host: &str) -> (u16, Vec<u8>) {
@@ -94,18 +94,7 @@ async fn a_backend_whose_certificate_nobody_vouches_for_is_502() {
 
 /// A backend that speaks HTTP/1.1 over TLS; its port.
 async fn tls_backend(chain: &str, key: &str) -> u16 {
-    use rustls::pki_types::pem::PemObject;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let certificates = vec![CertificateDer::from_pem_slice(chain.as_bytes()).expect("a certificate")];
-    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("the usual versions")
-        .with_no_client_auth()
-        .with_single_cert(certificates, key)
-        .expect("a key that fits");
-    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let acceptor = acceptor(chain, key);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("its address").port();
     tokio::spawn(async move {

@@ -21,12 +21,7 @@ impl Answer {
     }
 
     pub(crate) fn headers(&self, name: &str) -> Vec<&str> {
-        let lines = self.head.lines().skip(1);
-        lines
-            .filter_map(|line| line.split_once(':'))
-            .filter(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.trim())
-            .collect()
+        super::fields(&self.head, name).collect()
     }
 
     pub(crate) fn text(&self) -> String {

@@ -1,11 +1,13 @@
-//! TLS for tests: certificates made on the spot, and clients that take any.
+//! TLS for tests: certificates made on the spot, backends that have them, and clients that take any.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::trusting::trusting;
 
@@ -14,6 +16,21 @@ pub(crate) fn certificate(names: &[&str]) -> (String, String) {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
     (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+/// What accepts TLS for a backend with this chain and key, as PEM.
+pub(crate) fn acceptor(chain: &str, key: &str) -> TlsAcceptor {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let certificates =
+        CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<_, _>>().expect("certificates");
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the usual versions")
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)
+        .expect("a key that fits");
+    TlsAcceptor::from(Arc::new(config))
 }
 
 /// A TLS Secret.
