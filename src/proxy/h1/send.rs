@@ -240,7 +240,12 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         self.written += before;
         count -= before;
         let data = count.min(self.data.len());
-        self.data.advance(data);
+        if data == self.data.len() {
+            // Whoever read it may fill the same memory again.
+            self.data = Bytes::new();
+        } else {
+            self.data.advance(data);
+        }
         count -= data;
         self.after = self.after.get(count..).unwrap_or_default();
     }

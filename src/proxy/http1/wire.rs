@@ -131,7 +131,8 @@ impl Wire {
                 Decoded::Done => return Poll::Ready(None),
                 Decoded::More => {}
             }
-            if ready!(self.input.poll_fill(&mut self.io, cx))? == 0 {
+            let left = self.body.size_hint().exact();
+            if ready!(self.input.poll_fill_body(&mut self.io, cx, left))? == 0 {
                 return Poll::Ready(Some(Err(BodyError::Cut)));
             }
         }

@@ -189,7 +189,7 @@ impl H1 {
                 Ok(Decoded::More) => {}
                 Err(error) => return Poll::Ready(Some(Err(error.into()))),
             }
-            match self.input.poll_fill(&mut self.io, cx) {
+            match self.input.poll_fill_body(&mut self.io, cx, self.body.size_hint().exact()) {
                 Poll::Ready(Ok(1..)) => {}
                 Poll::Ready(Ok(0)) if self.body == Decoder::Close => self.body = Decoder::Done,
                 Poll::Ready(Ok(0)) => return Poll::Ready(Some(Err(BodyError::Cut))),
