@@ -1,0 +1,170 @@
+//! The pages of `docs/` that say what the code's tables say: their marked regions are those tables, and what has no
+//! region leaves out no word that a table has. `ADIT_UPDATE=1 cargo test --test book` rewrites the regions.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use adit::config::table::{Flag, Kind, SECTIONS, Status};
+use adit::telemetry::meters::{METRICS, MethodLabel, ProtocolLabel, Refusal, Retry};
+use adit::translate::{ANNOTATIONS, Annotation, Scope, Support};
+
+#[test]
+fn the_page_of_flags_has_them_all() {
+    hold("flags.md", "flags", &flags());
+}
+
+#[test]
+fn the_page_of_annotations_has_them_all() {
+    hold("annotations.md", "annotations", &annotations());
+}
+
+#[test]
+fn the_page_of_metrics_has_them_all() {
+    hold("metrics.md", "metrics", &metrics());
+}
+
+#[test]
+fn every_value_of_a_label_is_explained() {
+    let page = page("metrics.md");
+    let reasons =
+        Refusal::ALL.iter().map(|reason| reason.as_str()).chain(Retry::ALL.iter().map(|reason| reason.as_str()));
+    let uses = ProtocolLabel::ALL.iter().map(|label| label.as_str()).chain([MethodLabel::Extension.as_str()]);
+    let missing: Vec<_> = reasons.chain(uses).filter(|value| !page.contains(&format!("`{value}`"))).collect();
+    assert!(missing.is_empty(), "docs/metrics.md does not say what these mean: {missing:?}");
+}
+
+#[test]
+fn every_problem_has_a_heading_of_its_own_and_no_other_heading_is_there() {
+    let source = fs::read_to_string(root().join("src/route/problem.rs")).expect("a readable source file");
+    let (_, rest) = source.split_once("pub enum Code {\n").expect("the enum of codes");
+    let (body, _) = rest.split_once("\n}").expect("its end");
+    let variants = body.lines().filter_map(|line| line.trim().strip_suffix(','));
+    let mut codes: Vec<String> = variants.filter(|line| !line.starts_with("///")).map(kebab).collect();
+    let page = page("problems.md");
+    let mut headings: Vec<String> =
+        page.lines().filter_map(|line| Some(line.strip_prefix("## ")?.to_owned())).collect();
+    codes.sort_unstable();
+    headings.sort_unstable();
+    assert!(codes.len() > 10, "{codes:?}");
+    assert_eq!(headings, codes, "docs/problems.md");
+}
+
+/// Compares the region of a page with `text`, or writes it there.
+fn hold(name: &str, region: &str, text: &str) {
+    let (begin, end) = (format!("<!-- {region} -->\n"), format!("<!-- /{region} -->"));
+    let page = page(name);
+    let (before, rest) = page.split_once(&begin).expect("the region's first line");
+    let (found, after) = rest.split_once(&end).expect("the region's last line");
+    if std::env::var_os("ADIT_UPDATE").is_some() {
+        let text = format!("{before}{begin}{text}{end}{after}");
+        fs::write(root().join("docs").join(name), text).expect("docs can be written");
+        return;
+    }
+    assert!(found == text, "docs/{name} is old: run ADIT_UPDATE=1 cargo test --test book");
+}
+
+fn flags() -> String {
+    let mut text = String::new();
+    for section in SECTIONS {
+        let _ =
+            write!(text, "\n## {}\n\n| flag | value | default | what it does |\n|---|---|---|---|\n", section.title);
+        for flag in section.flags.iter().filter(|flag| flag.status == Status::Supported) {
+            let _ =
+                writeln!(text, "| {} | {} | {} | {} |", code(flag.key), value(flag.kind), code(flag.default), flag.doc);
+        }
+    }
+    others(&mut text, "Accepted without effect", "because", |status| match status {
+        Status::WithoutEffect(reason) => Some(reason),
+        _ => None,
+    });
+    others(&mut text, "Accepted with a warning", "what is missing", |status| match status {
+        Status::NotYet(consequence) => Some(consequence),
+        _ => None,
+    });
+    others(&mut text, "Refused at start", "because", |status| match status {
+        Status::Refused(why) => Some(why),
+        _ => None,
+    });
+    text
+}
+
+fn others(text: &mut String, title: &str, column: &str, reason: impl Fn(Status) -> Option<&'static str>) {
+    let _ = write!(text, "\n## {title}\n\n| flag | {column} |\n|---|---|\n");
+    let all = SECTIONS.iter().flat_map(|section| section.flags);
+    for (flag, reason) in all.filter_map(|flag: &Flag| Some((flag, reason(flag.status)?))) {
+        let below = if flag.kind == Kind::Family { ".*" } else { "" };
+        let _ = writeln!(text, "| `{}{below}` | {reason} |", flag.key);
+    }
+}
+
+fn value(kind: Kind) -> String {
+    match kind {
+        Kind::Group | Kind::Bool => "true or false".into(),
+        Kind::Integer => "a number".into(),
+        Kind::Duration => "a duration".into(),
+        Kind::Choice(words) => words.iter().map(|word| code(word)).collect::<Vec<_>>().join(", "),
+        Kind::Text => "text".into(),
+        Kind::List => "a list".into(),
+        Kind::Family => String::new(),
+    }
+}
+
+fn annotations() -> String {
+    let mut text = String::new();
+    for (scope, title) in [(Scope::Ingress, "On an Ingress"), (Scope::Service, "On a Service")] {
+        let _ = write!(text, "\n## {title}\n\n| annotation | what it does |\n|---|---|\n");
+        let scoped = |annotation: &&Annotation| annotation.scope == scope;
+        for annotation in ANNOTATIONS.iter().filter(scoped) {
+            let effect = match annotation.support {
+                Support::Supported => "",
+                Support::Ignored => "**No effect yet**, with a warning: ",
+                Support::FailsClosed => "**Answers 503**: ",
+            };
+            let _ = writeln!(text, "| `{}` | {effect}{} |", annotation.name, annotation.doc);
+        }
+    }
+    text
+}
+
+fn metrics() -> String {
+    let mut text = String::new();
+    for (prefix, title) in
+        [("traefik_", "Under Traefik's names"), ("adit_", "adit's own"), ("process_", "Of the process")]
+    {
+        let _ = write!(text, "\n## {title}\n\n| metric | type | labels | what it says |\n|---|---|---|---|\n");
+        for metric in METRICS.iter().filter(|metric| metric.name.starts_with(prefix)) {
+            let labels: Vec<String> = metric.labels.iter().map(|label| code(label)).collect();
+            let kind = format!("{:?}", metric.kind).to_lowercase();
+            let _ = writeln!(text, "| `{}` | {kind} | {} | {} |", metric.name, labels.join(", "), metric.help);
+        }
+    }
+    let missing = METRICS.iter().find(|metric| !text.contains(&format!("`{}`", metric.name)));
+    assert!(missing.is_none(), "a metric under a prefix that the page does not have: {missing:?}");
+    text
+}
+
+fn code(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("`{text}`") }
+}
+
+/// `HostTaken` as it is written in reports: `host-taken`.
+fn kebab(variant: &str) -> String {
+    let mut text = String::new();
+    for char in variant.chars() {
+        if char.is_ascii_uppercase() && !text.is_empty() {
+            text.push('-');
+        }
+        text.push(char.to_ascii_lowercase());
+    }
+    text
+}
+
+fn page(name: &str) -> String {
+    let path = root().join("docs").join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
