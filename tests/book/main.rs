@@ -67,11 +67,11 @@ fn hold(name: &str, region: &str, text: &str) {
 fn flags() -> String {
     let mut text = String::new();
     for section in SECTIONS {
-        let _ =
-            write!(text, "\n## {}\n\n| flag | value | default | what it does |\n|---|---|---|---|\n", section.title);
+        let _ = write!(text, "\n## {}\n\n| flag | what it does |\n|---|---|\n", section.title);
         for flag in section.flags.iter().filter(|flag| flag.status == Status::Supported) {
-            let _ =
-                writeln!(text, "| {} | {} | {} | {} |", code(flag.key), value(flag.kind), code(flag.default), flag.doc);
+            let default =
+                if flag.default.is_empty() { String::new() } else { format!("; `{}` by default", flag.default) };
+            let _ = writeln!(text, "| `{}`<br>{}{default} | {} |", flag.key, value(flag.kind), flag.doc);
         }
     }
     others(&mut text, "Accepted without effect", "because", |status| match status {
@@ -103,7 +103,7 @@ fn value(kind: Kind) -> String {
         Kind::Group | Kind::Bool => "true or false".into(),
         Kind::Integer => "a number".into(),
         Kind::Duration => "a duration".into(),
-        Kind::Choice(words) => words.iter().map(|word| code(word)).collect::<Vec<_>>().join(", "),
+        Kind::Choice(words) => format!("one of `{}`", words.join("`, `")),
         Kind::Text => "text".into(),
         Kind::List => "a list".into(),
         Kind::Family => String::new(),
@@ -132,20 +132,17 @@ fn metrics() -> String {
     for (prefix, title) in
         [("traefik_", "Under Traefik's names"), ("adit_", "adit's own"), ("process_", "Of the process")]
     {
-        let _ = write!(text, "\n## {title}\n\n| metric | type | labels | what it says |\n|---|---|---|---|\n");
+        let _ = write!(text, "\n## {title}\n\n| metric | what it says |\n|---|---|\n");
         for metric in METRICS.iter().filter(|metric| metric.name.starts_with(prefix)) {
-            let labels: Vec<String> = metric.labels.iter().map(|label| code(label)).collect();
+            let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+            let by = if labels.is_empty() { String::new() } else { format!(" by {}", labels.join(", ")) };
             let kind = format!("{:?}", metric.kind).to_lowercase();
-            let _ = writeln!(text, "| `{}` | {kind} | {} | {} |", metric.name, labels.join(", "), metric.help);
+            let _ = writeln!(text, "| `{}`<br>{kind}{by} | {} |", metric.name, metric.help);
         }
     }
     let missing = METRICS.iter().find(|metric| !text.contains(&format!("`{}`", metric.name)));
     assert!(missing.is_none(), "a metric under a prefix that the page does not have: {missing:?}");
     text
-}
-
-fn code(text: &str) -> String {
-    if text.is_empty() { String::new() } else { format!("`{text}`") }
 }
 
 /// `HostTaken` as it is written in reports: `host-taken`.
