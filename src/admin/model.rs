@@ -104,7 +104,7 @@ impl Tables {
                     observability: route.observability,
                     action: match &route.action {
                         Action::Forward(upstream) => RouterAction::Forward(upstream.clone()),
-                        Action::Redirect(redirect) => RouterAction::Redirect(redirect.clone()),
+                        Action::Redirect(redirect) => RouterAction::Redirect((**redirect).clone()),
                         Action::Internal(_) => RouterAction::Internal,
                         Action::Refuse(reason) => RouterAction::Refuse(*reason),
                     },

@@ -105,7 +105,7 @@ pub(super) fn translate(config: &Config) -> TranslateSettings {
     let redirects = config.entry_point_redirects.iter().map(|redirect| StaticRoute {
         listener: redirect.listener,
         path: "/".into(),
-        action: Action::Redirect(redirect.redirect.clone()),
+        action: Action::Redirect(redirect.redirect.clone().into()),
         priority: redirect.priority,
         name: format!("{}-redirect", config.listeners.get(redirect.listener).map_or("", |listener| &*listener.name))
             .into(),

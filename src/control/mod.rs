@@ -125,6 +125,7 @@ impl<P: FnMut(&Output), S: FnMut(Duration)> State<P, S> {
                     readiness.synced = true;
                     readiness.waiting.clear();
                 });
+                self.objects.settle();
                 self.touched = vec![Touched::All];
                 self.holdoff.event(Instant::now());
             }

@@ -193,7 +193,7 @@ async fn an_object_that_cannot_be_decoded_is_a_problem_until_it_can() {
     gateway.say(Event::Synced).await;
     let before = gateway.next().await;
     let change =
-        |why: Option<&str>| Change::Undecodable("Ingress", ObjectKey::new("default", "b"), why.map(Into::into));
+        |why: Option<&str>| Change::undecodable("Ingress", ObjectKey::new("default", "b"), why.map(Into::into));
     gateway.say(Event::Changes(vec![change(Some("bad"))])).await;
     let output = gateway.next().await;
     assert!(Arc::ptr_eq(&before.routes, &output.routes));

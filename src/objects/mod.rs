@@ -142,7 +142,8 @@ pub struct Objects {
     pub unserved: BTreeMap<&'static str, usize>,
     /// Objects that could not be decoded, by kind and name, and why. Their last good version stays where it is.
     pub undecodable: BTreeMap<(&'static str, ObjectKey), Arc<str>>,
-    slice_owner: BTreeMap<ObjectKey, ObjectKey>,
+    /// The Service of each slice: it is in the same namespace.
+    slice_owner: BTreeMap<ObjectKey, Arc<str>>,
 }
 
 /// One object that came (`Some`) or went (`None`).
@@ -166,8 +167,19 @@ pub enum Change {
     Access(Access),
     /// The count of objects of this kind that nothing serves.
     Unserved(&'static str, usize),
-    /// An object of this kind cannot be decoded (`Some`: why), or can be again (`None`).
-    Undecodable(&'static str, ObjectKey, Option<Arc<str>>),
+    /// An object cannot be decoded, or can be again.
+    Undecodable(Box<Undecodable>),
+}
+
+/// What cannot be decoded. On the heap: of the other changes tens of thousands are held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undecodable {
+    /// The object's kind.
+    pub kind: &'static str,
+    /// Its name.
+    pub key: ObjectKey,
+    /// Why; `None` when it can be decoded again.
+    pub reason: Option<Arc<str>>,
 }
 
 /// What a change concerns.
@@ -189,6 +201,13 @@ pub enum Touched {
     Report,
     /// Everything.
     All,
+}
+
+impl Change {
+    /// That an object cannot be decoded (`Some`: why), or can be again (`None`).
+    pub fn undecodable(kind: &'static str, key: ObjectKey, reason: Option<Arc<str>>) -> Self {
+        Self::Undecodable(Box::new(Undecodable { kind, key, reason }))
+    }
 }
 
 impl Objects {
@@ -219,7 +238,8 @@ impl Objects {
                 self.access = access;
                 vec![Touched::All]
             }
-            Change::Undecodable(kind, key, reason) => {
+            Change::Undecodable(undecodable) => {
+                let Undecodable { kind, key, reason } = *undecodable;
                 let id = (kind, key);
                 let before = match reason.clone() {
                     Some(reason) => self.undecodable.insert(id, reason),
@@ -234,16 +254,29 @@ impl Objects {
         }
     }
 
+    /// Lays out anew what has come one by one.
+    pub fn settle(&mut self) {
+        pack(&mut self.ingresses);
+        pack(&mut self.services);
+        pack(&mut self.slices);
+        pack(&mut self.endpoints);
+        pack(&mut self.secrets);
+        pack(&mut self.slice_owner);
+    }
+
     /// A slice may move to another Service when its label is edited: both are touched.
     fn put_slice(&mut self, key: ObjectKey, object: Option<Arc<EndpointSlice>>) -> Vec<Touched> {
+        let namespace = &key.namespace;
         let owner = object.as_ref().and_then(|slice| {
-            let service = slice.service.as_deref()?;
-            Some(ObjectKey { namespace: key.namespace.clone(), name: service.into() })
+            let owner = ObjectKey { namespace: namespace.clone(), name: slice.service.as_deref()?.into() };
+            // The Service's own key, if it is here: a name that is shared is held once.
+            Some(self.services.get_key_value(&owner).map_or(owner.clone(), |(known, _)| known.clone()))
         });
         let before = match &owner {
-            Some(owner) => self.slice_owner.insert(key.clone(), owner.clone()),
+            Some(owner) => self.slice_owner.insert(key.clone(), owner.name.clone()),
             None => self.slice_owner.remove(&key),
         };
+        let before = before.map(|name| ObjectKey { namespace: namespace.clone(), name });
         let mut touched = Vec::new();
         if let Some(before) = before.filter(|before| Some(before) != owner.as_ref()) {
             if let Some(slices) = self.slices.get_mut(&before) {
@@ -262,6 +295,11 @@ impl Objects {
         }
         touched
     }
+}
+
+/// Builds a tree anew: of one that has grown by one entry after the other, in order, half the room is empty.
+pub fn pack<K: Ord, V>(tree: &mut BTreeMap<K, V>) {
+    *tree = std::mem::take(tree).into_iter().collect();
 }
 
 fn put<K>(kind: &mut Kind<K>, key: ObjectKey, object: Option<Arc<K>>) -> Option<ObjectKey> {

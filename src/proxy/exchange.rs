@@ -107,7 +107,7 @@ impl Exchange {
         if let Some(log) = &mut self.log {
             let endpoint = lease.endpoint();
             log.origin = Some(Origin {
-                url: endpoint.url.to_string(),
+                url: endpoint.url(),
                 address: endpoint.address.to_string(),
                 status: Some(self.status),
                 bytes: 0,

@@ -75,7 +75,7 @@ pub(crate) async fn forward(
         if upstream.host_header == HostHeader::Endpoint
             && let Some(request) = &mut outgoing.request
         {
-            request.headers_mut().insert(header::HOST, lease.endpoint().host_header.clone());
+            request.headers_mut().insert(header::HOST, lease.endpoint().host_header().clone());
         }
         let failure = match attempt(&exchange.connection, &lease, upstream.protocol, &mut outgoing, now).await {
             Ok(Answer { response, reply }) => {

@@ -206,8 +206,9 @@ impl Proxy {
             Action::Forward(upstream) => Some(self.upstreams.state(upstream)),
             _ => None,
         };
-        let service = origin.service.as_ref().filter(|_| upstream.is_some()).map(|service| meters.service(service));
-        let router = meters.router(&origin.name, origin.service.as_deref().unwrap_or_default());
+        let forwards = origin.service.clone().filter(|_| upstream.is_some());
+        let service = forwards.map(|service| meters.service(service));
+        let router = meters.router(origin.name.clone(), origin.service.clone().unwrap_or_default());
         Arc::new(CompiledRoute::new(route.clone(), upstream, service, router))
     }
 

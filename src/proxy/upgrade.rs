@@ -61,7 +61,7 @@ pub(crate) async fn tunnel(
         if upstream.host_header == HostHeader::Endpoint
             && let Some(request) = &mut outgoing.request
         {
-            request.headers_mut().insert(header::HOST, lease.endpoint().host_header.clone());
+            request.headers_mut().insert(header::HOST, lease.endpoint().host_header().clone());
         }
         match upgrade(&exchange.connection, &lease, upstream.protocol, &mut outgoing).await {
             Ok(answer) => {

@@ -16,7 +16,7 @@ pub enum PathMatch {
     /// By character: `/foo` is for `/foobar` too (Traefik's `PathPrefix`).
     StringPrefix(Arc<str>),
     /// A regular expression found anywhere in the path, unless it is anchored (Traefik's `PathRegexp`).
-    Regex(Regex),
+    Regex(Box<Regex>),
 }
 
 /// The most bytes of a regular expression.
@@ -72,7 +72,7 @@ impl PathMatch {
                 InvalidPath("is a regular expression beyond what those of one Ingress may come to together".into())
             })?;
             match regex::RegexBuilder::new(pattern).size_limit(size).dfa_size_limit(1 << 20).build() {
-                Ok(regex) => return Ok(Self::Regex(regex)),
+                Ok(regex) => return Ok(Self::Regex(Box::new(regex))),
                 Err(regex::Error::CompiledTooBig(_)) if size < 1 << 20 => {}
                 Err(error) => {
                     let reason = last_line(&error.to_string()).to_owned();

@@ -42,7 +42,7 @@ pub enum Action {
     /// Proxy it.
     Forward(Arc<Upstream>),
     /// Answer with a redirect to the same URL elsewhere.
-    Redirect(Redirect),
+    Redirect(Arc<Redirect>),
     /// Answer with one of adit's own pages, where `api`, `ping` or `metrics` name an entry point that also holds routes.
     Internal(Internal),
     /// Answer 503: the rule stands, but what it names is missing or not supported. Never a 404 that hides it.

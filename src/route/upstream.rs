@@ -4,9 +4,13 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// Names an upstream: a Service port. Compound and therefore free of collisions.
+/// Names an upstream: a Service port. Compound and therefore free of collisions. A copy shares the names.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UpstreamId {
+pub struct UpstreamId(Arc<UpstreamName>);
+
+/// What an [`UpstreamId`] is made of.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UpstreamName {
     /// The Service's namespace.
     pub namespace: Arc<str>,
     /// The Service's name.
@@ -33,7 +37,20 @@ impl fmt::Display for PortRef {
     }
 }
 
+impl std::ops::Deref for UpstreamId {
+    type Target = UpstreamName;
+
+    fn deref(&self) -> &UpstreamName {
+        &self.0
+    }
+}
+
 impl UpstreamId {
+    /// The port `port` of `service` in `namespace`.
+    pub fn new(namespace: impl Into<Arc<str>>, service: impl Into<Arc<str>>, port: PortRef) -> Self {
+        Self(Arc::new(UpstreamName { namespace: namespace.into(), service: service.into(), port }))
+    }
+
     /// Traefik's name with its provider: `default-weather-api-service-8080@kubernetes`.
     pub fn traefik_name(&self) -> String {
         format!("{}-{}-{}@kubernetes", self.namespace, self.service, self.port)

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::convert::Convert;
+use super::keys::Keys;
 use crate::objects::{Change, ObjectKey};
 
 /// What a text holds.
@@ -43,7 +44,7 @@ const MAX_DOCUMENT: usize = 4 << 20;
 /// Reads all documents of `text`. A bad one harms only itself.
 pub fn parse(text: &str) -> Manifests {
     let mut manifests = Manifests::default();
-    let mut routes = 0;
+    let (mut routes, mut keys) = (0, Keys::default());
     for (index, document) in documents(text).enumerate() {
         let document_number = index + 1;
         let problem = |kind: &str, name: &str, reason: String| ManifestProblem {
@@ -79,7 +80,7 @@ pub fn parse(text: &str) -> Manifests {
             if kind == "IngressRoute" {
                 routes += 1;
             }
-            match change(&kind, object) {
+            match change(&kind, object, &mut keys) {
                 Ok(Some(change)) => manifests.changes.push(change),
                 Ok(None) => manifests.skipped += 1,
                 Err(reason) => manifests.problems.push(problem(&kind, &name, reason)),
@@ -121,34 +122,34 @@ fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-fn change(kind: &str, object: Value) -> Result<Option<Change>, String> {
+fn change(kind: &str, object: Value, keys: &mut Keys) -> Result<Option<Change>, String> {
     Ok(Some(match kind {
         "Ingress" => {
-            let (key, object) = read::<networking::Ingress>(object, "default")?;
+            let (key, object) = read::<networking::Ingress>(object, "default", keys)?;
             Change::Ingress(key, Some(object))
         }
         "IngressClass" => {
-            let (key, object) = read::<networking::IngressClass>(object, "")?;
+            let (key, object) = read::<networking::IngressClass>(object, "", keys)?;
             Change::Class(key, Some(object))
         }
         "Service" => {
-            let (key, object) = read::<core::Service>(object, "default")?;
+            let (key, object) = read::<core::Service>(object, "default", keys)?;
             Change::Service(key, Some(object))
         }
         "EndpointSlice" => {
-            let (key, object) = read::<discovery::EndpointSlice>(object, "default")?;
+            let (key, object) = read::<discovery::EndpointSlice>(object, "default", keys)?;
             Change::Slice(key, Some(object))
         }
         "Endpoints" => {
-            let (key, object) = read::<core::Endpoints>(object, "default")?;
+            let (key, object) = read::<core::Endpoints>(object, "default", keys)?;
             Change::Endpoints(key, Some(object))
         }
         "Secret" => {
-            let (key, object) = read::<core::Secret>(object, "default")?;
+            let (key, object) = read::<core::Secret>(object, "default", keys)?;
             Change::Secret(key, Some(object))
         }
         "Node" => {
-            let (key, object) = read::<core::Node>(object, "")?;
+            let (key, object) = read::<core::Node>(object, "", keys)?;
             Change::Node(key, Some(object))
         }
         "" => return Err("has no kind".to_owned()),
@@ -157,7 +158,7 @@ fn change(kind: &str, object: Value) -> Result<Option<Change>, String> {
 }
 
 /// Its key and what is read of it. `namespace`: where it is when it does not say; empty for a kind that is in none.
-fn read<K>(object: Value, namespace: &str) -> Result<(ObjectKey, Arc<K::Object>), String>
+fn read<K>(object: Value, namespace: &str, keys: &mut Keys) -> Result<(ObjectKey, Arc<K::Object>), String>
 where
     K: Convert + DeserializeOwned + Metadata<Ty = ObjectMeta>,
 {
@@ -165,7 +166,7 @@ where
     let metadata = object.metadata();
     let name = metadata.name.clone().filter(|name| !name.is_empty()).ok_or("has no metadata.name")?;
     let own = metadata.namespace.as_deref().filter(|_| !namespace.is_empty());
-    let key = ObjectKey::new(own.unwrap_or(namespace), name);
+    let key = keys.key(own.unwrap_or(namespace), name);
     Ok((key, Arc::new(object.convert())))
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod backoff;
 pub mod cluster;
 pub(crate) mod convert;
 pub mod directory;
+mod keys;
 pub mod manifest;
 
 /// What a source says.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 use super::Settings;
-use super::ingress::{Claim, Draft, Translation};
+use super::ingress::{Claim, Draft, Field, Translation};
 use super::owner::Owner;
-use crate::objects::ObjectKey;
+use crate::objects::{ObjectKey, pack};
 use crate::route::{
     AutomaticRank, CertificateEntry, Code, Explicit, HostKind, HostPattern, ListenerSet, ObjectRef, Origin, PathKind,
     PathMatch, Problem, Rank, Route, Severity, Tier, TlsUse, VirtualHost,
@@ -28,7 +28,7 @@ pub(super) struct Fold {
     dirty_claims: BTreeSet<HostPattern>,
     hosts: OrdMap<HostPattern, Arc<VirtualHost>>,
     certificates: OrdMap<HostPattern, Arc<CertificateEntry>>,
-    problems: BTreeMap<ObjectKey, Vec<Problem>>,
+    problems: BTreeMap<ObjectKey, Box<[Problem]>>,
     conflicts: BTreeMap<HostPattern, Vec<Problem>>,
     claim_conflicts: BTreeMap<HostPattern, Vec<Problem>>,
     /// Hosts belong to one namespace: whose each is.
@@ -65,12 +65,12 @@ impl Fold {
         let hosts: BTreeSet<&HostPattern> = old.drafts.iter().map(|draft| &draft.host).collect();
         for host in hosts {
             if let Some(of_host) = self.drafts.get_mut(host) {
-                of_host.retain(|other| other.own.name != key.name || other.own.namespace != key.namespace);
+                of_host.retain(|other| other.own().name != key.name || other.own().namespace != key.namespace);
             }
             self.dirty_hosts.insert(host.clone());
         }
         for draft in &new.drafts {
-            self.drafts.entry(draft.host.clone()).or_default().push(draft.clone());
+            self.drafts.entry(draft.host.clone()).or_insert_with(|| Vec::with_capacity(1)).push(draft.clone());
             self.dirty_hosts.insert(draft.host.clone());
         }
         for claim in &old.claims {
@@ -129,6 +129,12 @@ impl Fold {
         }
     }
 
+    /// Lays out anew what has come one by one.
+    pub(super) fn settle(&mut self) {
+        pack(&mut self.drafts);
+        pack(&mut self.claims);
+    }
+
     pub(super) fn hosts(&self) -> &OrdMap<HostPattern, Arc<VirtualHost>> {
         &self.hosts
     }
@@ -138,25 +144,29 @@ impl Fold {
     }
 
     pub(super) fn problems(&self) -> impl Iterator<Item = &Problem> {
-        self.problems.values().chain(self.conflicts.values()).chain(self.claim_conflicts.values()).flatten()
+        let own = self.problems.values().flatten();
+        own.chain(self.conflicts.values().flatten()).chain(self.claim_conflicts.values().flatten())
     }
 
     /// For each listener and priority in use: the last automatic route there whose Traefik number is at least that.
     fn find_anchors(&self) -> BTreeMap<(usize, i64), Option<AutomaticRank>> {
         let all = || self.drafts.values().flatten();
-        let explicit = all()
-            .filter_map(|draft| Some((draft.priority.filter(|priority| *priority <= LONGEST_RULE)?, draft.listeners)));
+        let explicit = all().filter_map(|draft| {
+            Some((draft.priority.filter(|priority| *priority <= LONGEST_RULE)?, draft.route.listeners))
+        });
         let mut anchors: BTreeMap<usize, BTreeMap<i64, Option<&AutomaticRank>>> = BTreeMap::new();
         for (priority, listeners) in explicit {
             for listener in listeners.iter() {
                 anchors.entry(listener).or_default().insert(priority, None);
             }
         }
-        for draft in all().filter(|draft| draft.priority.is_none() && draft.own.tier == Tier::Rule) {
-            for (_, of_listener) in anchors.iter_mut().filter(|(listener, _)| draft.listeners.contains(**listener)) {
+        for draft in all().filter(|draft| draft.priority.is_none() && draft.own().tier == Tier::Rule) {
+            for (_, of_listener) in
+                anchors.iter_mut().filter(|(listener, _)| draft.route.listeners.contains(**listener))
+            {
                 // Of the priorities that it comes before, the highest; the others have it from there.
-                if let Some((_, last)) = of_listener.range_mut(..=draft.origin.priority).next_back() {
-                    *last = (*last).max(Some(&draft.own));
+                if let Some((_, last)) = of_listener.range_mut(..=draft.route.origin.priority).next_back() {
+                    *last = (*last).max(Some(draft.own()));
                 }
             }
         }
@@ -174,7 +184,7 @@ impl Fold {
     fn fold_host(&mut self, host: &HostPattern) {
         let owner = self.own(host);
         let drafts = self.drafts.get(host).into_iter().flatten().map(|draft| &**draft);
-        let admitted = |draft: &&Draft| owner.as_ref().is_none_or(|owner| owner.admits(&draft.own.namespace));
+        let admitted = |draft: &&Draft| owner.as_ref().is_none_or(|owner| owner.admits(&draft.own().namespace));
         let (drafts, refused): (Vec<&Draft>, Vec<&Draft>) = drafts.partition(admitted);
         if drafts.is_empty() {
             self.drafts.remove(host);
@@ -185,13 +195,15 @@ impl Fold {
         let mut routes = Vec::new();
         for draft in drafts {
             match draft.priority {
-                None => routes.push((route(draft, Rank::Automatic(draft.own.clone()), draft.listeners), draft)),
+                None => routes.push((draft.route.clone(), draft)),
                 // One route for each listener: it may have another place on each.
-                Some(priority) => routes.extend(draft.listeners.iter().map(|listener| {
+                Some(priority) => routes.extend(draft.route.listeners.iter().map(|listener| {
                     let after = self.anchors.get(&(listener, priority)).cloned().flatten();
                     let after = after.map(Box::new);
-                    let explicit = Box::new(Explicit { priority: std::cmp::Reverse(priority), own: draft.own.clone() });
-                    (route(draft, Rank::Explicit { after, explicit }, ListenerSet::only(listener)), draft)
+                    let explicit =
+                        Box::new(Explicit { priority: std::cmp::Reverse(priority), own: draft.own().clone() });
+                    let (rank, listeners) = (Rank::Explicit { after, explicit }, ListenerSet::only(listener));
+                    (Arc::new(Route { rank, listeners, ..(*draft.route).clone() }), draft)
                 })),
             }
         }
@@ -206,9 +218,11 @@ impl Fold {
         let before = self.hosts.get(host);
         // Collected in place, it would keep the room of the routes themselves.
         let mut shared = Vec::with_capacity(routes.len());
-        shared.extend(routes.into_iter().map(|(route, _)| {
-            before.and_then(|before| same_route(&before.routes, &route)).cloned().unwrap_or_else(|| Arc::new(route))
-        }));
+        shared.extend(
+            routes.into_iter().map(|(route, _)| {
+                before.and_then(|before| same_route(&before.routes, &route)).cloned().unwrap_or(route)
+            }),
+        );
         let next = VirtualHost { host: host.clone(), routes: shared };
         if before.is_none_or(|before| **before != next) {
             self.hosts.insert(host.clone(), Arc::new(next));
@@ -286,21 +300,12 @@ fn same_route<'a>(routes: &'a [Arc<Route>], route: &Route) -> Option<&'a Arc<Rou
     of_rank.find(|old| ***old == *route)
 }
 
-fn route(draft: &Draft, rank: Rank, listeners: ListenerSet) -> Route {
-    Route {
-        rank,
-        listeners,
-        tls: draft.tls.clone(),
-        path: draft.path.clone(),
-        action: draft.action.clone(),
-        observability: draft.observability,
-        origin: draft.origin.clone(),
-    }
-}
+/// A route in its place, and the draft that it was made of.
+type Placed<'a> = (Arc<Route>, &'a Draft);
 
 /// A later route that asks for exactly what an earlier one, of another Ingress, already has.
-fn conflicts(host: &HostPattern, routes: &[(Route, &Draft)]) -> Vec<Problem> {
-    let mut first: BTreeMap<(u8, &str), Vec<&(Route, &Draft)>> = BTreeMap::new();
+fn conflicts(host: &HostPattern, routes: &[Placed<'_>]) -> Vec<Problem> {
+    let mut first: BTreeMap<(u8, &str), Vec<&Placed<'_>>> = BTreeMap::new();
     let mut problems = BTreeSet::new();
     for entry in routes {
         let (route, draft) = entry;
@@ -313,12 +318,12 @@ fn conflicts(host: &HostPattern, routes: &[(Route, &Draft)]) -> Vec<Problem> {
         let same = first.entry((kind, route.path.as_str())).or_default();
         let shared = |other: &Route| other.listeners.overlaps(route.listeners) && both(&other.tls, &route.tls);
         let winner = same.iter().find(|(other, older)| {
-            let one_object = (&older.own.namespace, &older.own.name) == (&draft.own.namespace, &draft.own.name);
+            let one_object = (&older.own().namespace, &older.own().name) == (&draft.own().namespace, &draft.own().name);
             shared(other)
-                && older.own.fallback == draft.own.fallback
-                && older.own.tier == draft.own.tier
+                && older.own().fallback == draft.own().fallback
+                && older.own().tier == draft.own().tier
                 && !one_object
-                && !older.own.namespace.is_empty()
+                && !older.own().namespace.is_empty()
         });
         if let Some((_, winner)) = winner {
             problems.insert(Problem {
@@ -326,23 +331,23 @@ fn conflicts(host: &HostPattern, routes: &[(Route, &Draft)]) -> Vec<Problem> {
                 code: Code::Conflict,
                 object: ObjectRef {
                     kind: "Ingress",
-                    namespace: draft.own.namespace.clone(),
-                    name: draft.own.name.clone(),
+                    namespace: draft.own().namespace.clone(),
+                    name: draft.own().name.clone(),
                 },
-                field: draft.field.clone(),
+                field: draft.field.to_string(),
                 reason: format!(
                     "host {host} and path {} already belong to Ingress {}/{}, which comes first",
                     route.path.as_str(),
-                    winner.own.namespace,
-                    winner.own.name
+                    winner.own().namespace,
+                    winner.own().name
                 ),
                 action: "remove one of the two, or change its host or path".into(),
             });
         }
         // Those of one object are side by side.
         let repeated = same.last().is_some_and(|(other, last)| {
-            (&last.own.namespace, &last.own.name) == (&draft.own.namespace, &draft.own.name)
-                && (last.own.fallback, last.own.tier) == (draft.own.fallback, draft.own.tier)
+            (&last.own().namespace, &last.own().name) == (&draft.own().namespace, &draft.own().name)
+                && (last.own().fallback, last.own().tier) == (draft.own().fallback, draft.own().tier)
                 && (other.listeners, &other.tls) == (route.listeners, &route.tls)
         });
         if !repeated {
@@ -363,21 +368,29 @@ fn fixed(settings: &Settings) -> Vec<Arc<Draft>> {
     let drafts = settings.static_routes.iter().zip(0..).map(|(fixed, index)| {
         let path: Arc<str> = fixed.path.strip_suffix('/').unwrap_or(&fixed.path).into();
         let internal = matches!(fixed.action, crate::route::Action::Internal(_));
-        Arc::new(Draft {
-            host: HostPattern::Any,
-            own: AutomaticRank {
-                tier: Tier::Rule,
-                host: HostKind::Any,
-                host_length: std::cmp::Reverse(0),
-                fallback: false,
-                path_length: std::cmp::Reverse(u16::try_from(path.len()).unwrap_or(u16::MAX)),
-                path: PathKind::Prefix,
-                created: i64::MIN,
-                namespace: "".into(),
-                name: fixed.name.clone(),
-                index,
-            },
-            priority: Some(fixed.priority),
+        let own = AutomaticRank {
+            tier: Tier::Rule,
+            host: HostKind::Any,
+            host_length: std::cmp::Reverse(0),
+            fallback: false,
+            path_length: std::cmp::Reverse(u16::try_from(path.len()).unwrap_or(u16::MAX)),
+            path: PathKind::Prefix,
+            created: i64::MIN,
+            namespace: "".into(),
+            name: fixed.name.clone(),
+            index,
+        };
+        let origin = Origin {
+            name: format!("{}@internal", fixed.name).into(),
+            rule: format!("PathPrefix({:?})", fixed.path).into(),
+            priority: fixed.priority,
+            explicit_priority: true,
+            service: None,
+            namespace: "".into(),
+            ingress: "".into(),
+        };
+        let route = Route {
+            rank: Rank::Automatic(own),
             listeners: ListenerSet::only(fixed.listener),
             tls: if internal {
                 TlsUse::Also
@@ -389,17 +402,10 @@ fn fixed(settings: &Settings) -> Vec<Arc<Draft>> {
             path: PathMatch::Prefix(path),
             action: fixed.action.clone(),
             observability: fixed.observability,
-            origin: Arc::new(Origin {
-                name: format!("{}@internal", fixed.name).into(),
-                rule: format!("PathPrefix({:?})", fixed.path).into(),
-                priority: fixed.priority,
-                explicit_priority: true,
-                service: None,
-                namespace: "".into(),
-                ingress: "".into(),
-            }),
-            field: String::new(),
-        })
+            origin: Arc::new(origin),
+        };
+        let (host, priority) = (HostPattern::Any, Some(fixed.priority));
+        Arc::new(Draft { host, route: Arc::new(route), priority, field: Field::Configuration })
     });
     drafts.collect()
 }

@@ -6,6 +6,7 @@
 mod certificate;
 mod endpoints;
 mod fold;
+mod index;
 mod ingress;
 mod owner;
 mod render;
@@ -18,13 +19,14 @@ use std::sync::Arc;
 
 use imbl::OrdSet;
 
-use crate::objects::{ObjectKey, Objects, Touched};
+use crate::objects::{ObjectKey, Objects, Touched, pack};
 use crate::route::{
     Action, CertificateEntry, Code, EndpointTable, HostPattern, ListenerSet, ObjectRef, Observability, Problem, Report,
     RouteTable, Severity, Upstream, UpstreamId,
 };
 use certificate::Certificates;
 use fold::Fold;
+use index::Index;
 use ingress::Translation;
 pub use ingress::annotations::{ANNOTATIONS, Annotation, Scope, Support};
 pub use render::render;
@@ -123,9 +125,9 @@ pub fn translate(objects: &Objects, settings: &Settings) -> Output {
 pub struct Translator {
     settings: Settings,
     translations: BTreeMap<ObjectKey, Box<Translation>>,
-    /// Who names what; vectors, since nearly all have one entry.
-    by_service: BTreeMap<ObjectKey, Vec<ObjectKey>>,
-    by_secret: BTreeMap<ObjectKey, Vec<ObjectKey>>,
+    /// Who names what: Services, and Secrets, each with an Ingress.
+    by_service: Index,
+    by_secret: Index,
     /// How many translations name each upstream.
     upstreams: BTreeMap<UpstreamId, (Arc<Upstream>, usize)>,
     certificates: Certificates,
@@ -143,8 +145,8 @@ impl Translator {
             fold: Fold::new(&settings),
             settings,
             translations: BTreeMap::new(),
-            by_service: BTreeMap::new(),
-            by_secret: BTreeMap::new(),
+            by_service: Index::default(),
+            by_secret: Index::default(),
             upstreams: BTreeMap::new(),
             certificates: Certificates::default(),
             endpoints: EndpointTable::default(),
@@ -169,13 +171,13 @@ impl Translator {
                 Touched::Report => {}
                 Touched::Ingress(key) => drop(ingresses.insert(key.clone())),
                 Touched::Service(key) => {
-                    ingresses.extend(self.by_service.get(key).into_iter().flatten().cloned());
+                    ingresses.extend(self.by_service.of(key).cloned());
                     services.insert(key.clone());
                 }
                 Touched::Endpoints(key) => drop(services.insert(key.clone())),
                 Touched::Secret(key) => {
                     self.certificates.forget(key);
-                    ingresses.extend(self.by_secret.get(key).into_iter().flatten().cloned());
+                    ingresses.extend(self.by_secret.of(key).cloned());
                 }
             }
         }
@@ -185,7 +187,19 @@ impl Translator {
         }
         self.fold.finish();
         self.update_endpoints(objects, &changed_upstreams, &services, all_endpoints);
+        if touched.contains(&Touched::All) {
+            self.settle();
+        }
         self.output(objects)
+    }
+
+    /// Lays out anew what has come one by one.
+    fn settle(&mut self) {
+        pack(&mut self.translations);
+        self.by_service.settle();
+        self.by_secret.settle();
+        pack(&mut self.upstreams);
+        self.fold.settle();
     }
 
     fn retranslate(&mut self, objects: &Objects, key: &ObjectKey, changed: &mut BTreeSet<UpstreamId>) {
@@ -201,8 +215,8 @@ impl Translator {
             return;
         }
         let (old, new) = (before.map_or_else(Translation::default, |old| *old), next.clone().unwrap_or_default());
-        relate(&mut self.by_service, key, &old.services, &new.services);
-        relate(&mut self.by_secret, key, &old.secrets, &new.secrets);
+        self.by_service.relate(key, &old.services, &new.services);
+        self.by_secret.relate(key, &old.secrets, &new.secrets);
         for upstream in &new.upstreams {
             let entry = self.upstreams.entry(upstream.id.clone()).or_insert_with(|| (upstream.clone(), 0));
             entry.0 = upstream.clone();
@@ -242,11 +256,8 @@ impl Translator {
     ) {
         let mut ids = changed.clone();
         for service in services {
-            let first = UpstreamId {
-                namespace: service.namespace.clone(),
-                service: service.name.clone(),
-                port: crate::route::PortRef::Number(0),
-            };
+            let port = crate::route::PortRef::Number(0);
+            let first = UpstreamId::new(service.namespace.clone(), service.name.clone(), port);
             let of_service = self
                 .upstreams
                 .range(first..)
@@ -328,21 +339,6 @@ impl Translator {
             }
         };
         Some(Arc::new(CertificateEntry { host: HostPattern::Any, secret: key.to_string().into(), certificate }))
-    }
-}
-
-/// Updates an index of who names what.
-fn relate(index: &mut BTreeMap<ObjectKey, Vec<ObjectKey>>, who: &ObjectKey, old: &[ObjectKey], new: &[ObjectKey]) {
-    for gone in old.iter().filter(|key| !new.contains(key)) {
-        if let Some(all) = index.get_mut(gone) {
-            all.retain(|other| other != who);
-            if all.is_empty() {
-                index.remove(gone);
-            }
-        }
-    }
-    for come in new.iter().filter(|key| !old.contains(key)) {
-        index.entry(come.clone()).or_insert_with(|| Vec::with_capacity(1)).push(who.clone());
     }
 }
 

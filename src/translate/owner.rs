@@ -18,7 +18,7 @@ pub(super) struct Owner {
 impl Owner {
     /// The oldest that has a route for `host`. Rules without host are everybody's.
     pub(super) fn of(host: &HostPattern, drafts: &[Arc<Draft>]) -> Option<Self> {
-        let own = drafts.iter().map(|draft| &draft.own).filter(|own| !own.namespace.is_empty());
+        let own = drafts.iter().map(|draft| draft.own()).filter(|own| !own.namespace.is_empty());
         let oldest = own.min_by_key(|own| (own.created, &own.namespace, &own.name))?;
         (*host != HostPattern::Any).then(|| Self {
             created: oldest.created,
@@ -36,12 +36,13 @@ impl Owner {
     pub(super) fn refused<'a>(&self, host: &HostPattern, drafts: impl Iterator<Item = &'a Draft>) -> Vec<Problem> {
         let mut first: BTreeMap<(&Arc<str>, &Arc<str>), &Draft> = BTreeMap::new();
         for draft in drafts {
-            let known = first.entry((&draft.own.namespace, &draft.own.name)).or_insert(draft);
-            if draft.own.index < known.own.index {
+            let known = first.entry((&draft.own().namespace, &draft.own().name)).or_insert(draft);
+            if draft.own().index < known.own().index {
                 *known = draft;
             }
         }
-        let problem = |draft: &Draft| self.problem(host, &draft.own.namespace, &draft.own.name, &draft.field);
+        let problem =
+            |draft: &Draft| self.problem(host, &draft.own().namespace, &draft.own().name, &draft.field.to_string());
         first.into_values().map(problem).collect()
     }
 

@@ -118,7 +118,7 @@ pub(crate) fn settings(text: &str) -> Settings {
             "redirect" => settings.static_routes.push(StaticRoute {
                 listener: 0,
                 path: "/".into(),
-                action: Action::Redirect(Redirect { scheme: "https".into(), port: 443, permanent: true }),
+                action: Action::Redirect(Redirect { scheme: "https".into(), port: 443, permanent: true }.into()),
                 priority: value.parse().expect("a priority"),
                 name: "web-redirect".into(),
                 observability: Observability::default(),

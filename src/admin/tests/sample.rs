@@ -60,7 +60,7 @@ fn surface(base_path: &str) -> Surface {
 
 fn upstream(service: &str) -> Arc<Upstream> {
     Arc::new(Upstream {
-        id: UpstreamId { namespace: "default".into(), service: service.into(), port: PortRef::Number(8080) },
+        id: UpstreamId::new("default", service, PortRef::Number(8080)),
         protocol: Protocol::Http,
         host_header: HostHeader::Pass,
         balance: Balance::PeakEwma,
@@ -106,7 +106,7 @@ fn routes() -> RouteTable {
     let mut table = RouteTable::default();
     let weather = HostPattern::parse("weather.lvh.me").expect("a host");
     let redirect = Redirect { scheme: "https".into(), port: 443, permanent: true };
-    let mut to_https = (*route("any", "/", None, Action::Redirect(redirect))).clone();
+    let mut to_https = (*route("any", "/", None, Action::Redirect(redirect.into()))).clone();
     to_https.origin = Arc::new(Origin {
         name: "web-to-websecure@internal".into(),
         rule: "HostRegexp(`^.+$`)".into(),

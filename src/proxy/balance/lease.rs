@@ -99,6 +99,6 @@ impl Drop for Lease {
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").field("endpoint", &self.endpoint.url).field("waiting", &self.waiting.get()).finish()
+        f.debug_struct("Lease").field("endpoint", &self.endpoint.url()).field("waiting", &self.waiting.get()).finish()
     }
 }

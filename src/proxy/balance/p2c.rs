@@ -33,9 +33,8 @@ const IN_FLIGHT: u64 = 1;
 /// Draws before the endpoints are searched one by one.
 const DRAWS: usize = 8;
 
-/// What is known of one endpoint's load. On a cache line of its own: every request writes it.
+/// What is known of one endpoint's load. Every request writes it: it is to have a cache line of its own.
 #[derive(Debug, Default)]
-#[repr(align(64))]
 pub(crate) struct Load {
     /// Low half: requests in flight. High half: those whose answer has not begun.
     requests: AtomicU64,

@@ -20,7 +20,7 @@ const SECOND: u64 = 1_000 * MS;
 const SEEDS: u64 = 12;
 
 pub(super) fn upstream(balance: Balance) -> Arc<Upstream> {
-    let id = UpstreamId { namespace: "default".into(), service: "test".into(), port: PortRef::Number(80) };
+    let id = UpstreamId::new("default", "test", PortRef::Number(80));
     Arc::new(Upstream { id, protocol: Protocol::Http, host_header: HostHeader::Pass, balance, sticky: None })
 }
 

@@ -16,7 +16,7 @@ pub(super) struct HostRoutes {
     name: usize,
     /// By rank.
     entries: Box<[Entry]>,
-    index: Option<PathIndex>,
+    index: Option<Box<PathIndex>>,
 }
 
 /// One route, as far as matching needs it.
@@ -108,7 +108,7 @@ impl HostRoutes {
             });
         }
         let text = text.into_boxed_str();
-        let index = (entries.len() > LINEAR).then(|| PathIndex::new(&entries, &text));
+        let index = (entries.len() > LINEAR).then(|| Box::new(PathIndex::new(&entries, &text)));
         Some(Self { text, name: name.len(), entries: entries.into(), index })
     }
 
@@ -133,7 +133,7 @@ impl HostRoutes {
     /// The longest walk up in its index.
     #[cfg(test)]
     pub(super) fn deepest(&self) -> Option<usize> {
-        self.index.as_ref().map(PathIndex::deepest)
+        self.index.as_deref().map(PathIndex::deepest)
     }
 
     fn first(&self, lookup: &Lookup<'_>) -> Option<&Entry> {

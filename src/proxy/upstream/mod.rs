@@ -8,6 +8,7 @@ mod h2;
 mod pool;
 mod reply;
 pub mod state;
+mod states;
 
 pub(crate) use attempt::{Answer, Failure, Sent, attempt, upgrade};
 pub(crate) use pool::Pool;

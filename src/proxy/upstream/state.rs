@@ -13,6 +13,7 @@ use arc_swap::{ArcSwap, Guard};
 use http::HeaderValue;
 use imbl::ordmap::DiffItem;
 
+use super::states::States;
 use crate::proxy::balance::{Ejection, Load, RetryBudget, Session, session};
 use crate::route::{Address, Condition, EndpointSet, EndpointTable, Protocol, Upstream, UpstreamId};
 
@@ -80,38 +81,42 @@ impl Drop for EndpointList {
 }
 
 /// One endpoint, as long as its address stays in the list without a break.
+///
+/// In this order: with the counts that an [`Arc`] has in front, what requests write comes to lie on the first two cache
+/// lines and what they read on the third. There may be a hundred thousand of these: alignment would cost each a line more.
+#[repr(C)]
 pub struct EndpointState {
+    /// Where it listens.
+    pub address: Address,
+    /// The lists that it is in.
+    lists: AtomicUsize,
+    pub(crate) load: Load,
     /// Unlike any other's in this process; what connections are kept under. An address that leaves and comes back may
     /// be another tenant's pod, and gets another.
     pub id: u64,
-    /// Where it listens.
-    pub address: Address,
-    /// As Traefik shows servers: `http://10.0.0.1:80`.
-    pub url: Arc<str>,
-    /// The `Host` it sees when it is not to see the client's.
-    pub host_header: HeaderValue,
-    pub(crate) load: Load,
     pub(crate) ejection: Ejection,
     protocol: Protocol,
-    session: OnceLock<Session>,
-    /// The lists that it is in.
-    lists: AtomicUsize,
+    /// What few endpoints are ever asked for.
+    names: OnceLock<Box<Names>>,
+}
+
+/// What an endpoint is called.
+#[derive(Debug)]
+struct Names {
+    host_header: HeaderValue,
+    session: Session,
 }
 
 impl EndpointState {
     fn new(address: &Address, protocol: Protocol, load: Load) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let host = address.to_string();
         Arc::new(Self {
             id: NEXT.fetch_add(1, Relaxed),
             address: address.clone(),
-            url: format!("{}://{host}", protocol.scheme()).into(),
-            // A name that no header can hold cannot be connected to either.
-            host_header: HeaderValue::from_str(&host).unwrap_or_else(|_| HeaderValue::from_static("")),
             load,
             ejection: Ejection::default(),
             protocol,
-            session: OnceLock::new(),
+            names: OnceLock::new(),
             lists: AtomicUsize::new(0),
         })
     }
@@ -121,15 +126,34 @@ impl EndpointState {
         self.lists.load(Relaxed) == 0
     }
 
+    /// As Traefik shows servers: `http://10.0.0.1:80`.
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.protocol.scheme(), self.address)
+    }
+
+    /// The `Host` it sees when it is not to see the client's.
+    pub(crate) fn host_header(&self) -> &HeaderValue {
+        &self.names().host_header
+    }
+
     /// The value of the sticky cookie that names it.
     pub(crate) fn session(&self) -> &Session {
-        self.session.get_or_init(|| session(&self.url))
+        &self.names().session
+    }
+
+    fn names(&self) -> &Names {
+        self.names.get_or_init(|| {
+            // A name that no header can hold cannot be connected to either.
+            let host_header = HeaderValue::from_str(&self.address.to_string());
+            let host_header = host_header.unwrap_or_else(|_| HeaderValue::from_static(""));
+            Box::new(Names { host_header, session: session(&self.url()) })
+        })
     }
 }
 
 impl fmt::Debug for EndpointState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EndpointState").field("id", &self.id).field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("EndpointState").field("id", &self.id).field("url", &self.url()).finish_non_exhaustive()
     }
 }
 
@@ -168,8 +192,7 @@ pub struct Upstreams {
 #[derive(Default)]
 struct Inner {
     table: EndpointTable,
-    /// Usually one for each; two while a snapshot with other settings is being replaced.
-    states: HashMap<UpstreamId, Vec<Weak<UpstreamState>>>,
+    states: States,
 }
 
 impl Upstreams {
@@ -183,9 +206,7 @@ impl Upstreams {
     pub fn state(&self, spec: &Arc<Upstream>) -> Arc<UpstreamState> {
         let mut inner = self.lock();
         let Inner { table, states } = &mut *inner;
-        let alive = states.entry(spec.id.clone()).or_default();
-        alive.retain(|state| state.strong_count() > 0);
-        let living: Vec<_> = alive.iter().filter_map(Weak::upgrade).collect();
+        let living: Vec<_> = states.get(&spec.id).iter().filter_map(Weak::upgrade).collect();
         if let Some(state) = living.iter().find(|state| Arc::ptr_eq(&state.spec, spec) || state.spec == *spec) {
             return state.clone();
         }
@@ -200,7 +221,7 @@ impl Upstreams {
             endpoints: ArcSwap::from_pointee(endpoints),
             epoch: self.epoch,
         });
-        alive.push(Arc::downgrade(&state));
+        states.add(&state);
         state
     }
 
@@ -214,8 +235,7 @@ impl Upstreams {
                 DiffItem::Add(id, set) | DiffItem::Update { new: (id, set), .. } => (id, Some(set)),
                 DiffItem::Remove(id, _) => (id, None),
             };
-            let Some(states) = inner.states.get(id) else { continue };
-            let living: Vec<_> = states.iter().filter_map(Weak::upgrade).collect();
+            let living: Vec<_> = inner.states.get(id).iter().filter_map(Weak::upgrade).collect();
             for state in &living {
                 // Gathered anew for each: what one gets, the next is to share.
                 let endpoints =
@@ -227,16 +247,16 @@ impl Upstreams {
 
     /// Forgets the upstreams that no route names any more.
     pub fn forget_unused(&self) {
-        self.lock().states.retain(|_, states| states.iter().any(|state| state.strong_count() > 0));
+        self.lock().states.forget_unused();
     }
 
     /// How the endpoints of an upstream do, ready ones first; empty if no route names it.
     pub fn health(&self, id: &UpstreamId) -> Vec<EndpointHealth> {
-        let newest = self.lock().states.get(id).and_then(|states| states.iter().rev().find_map(Weak::upgrade));
+        let newest = self.lock().states.get(id).iter().rev().find_map(Weak::upgrade);
         let Some(state) = newest else { return Vec::new() };
         let endpoints = state.endpoints();
         let health = |endpoint: &Arc<EndpointState>, state| EndpointHealth {
-            url: endpoint.url.clone(),
+            url: endpoint.url().into(),
             state: if endpoint.ejection.is_ejected() { HealthState::Ejected } else { state },
             in_flight: endpoint.load.in_flight(),
             latency: Some(endpoint.load.latency()).filter(|&latency| latency > 0).map(Duration::from_nanos),
@@ -286,7 +306,9 @@ fn list(set: &EndpointSet, protocol: Protocol, known: &Known, now: u64) -> Endpo
     let mut latencies: Vec<_> = known.values().map(|endpoint| endpoint.load.latency()).filter(|&it| it > 0).collect();
     latencies.sort_unstable();
     let median = latencies.get(latencies.len() / 2).copied().unwrap_or(0);
-    let mut list = EndpointList::default();
+    // Nearly all are ready.
+    let ready = Vec::with_capacity(set.endpoints.len());
+    let mut list = EndpointList { ready, draining: Vec::new() };
     for endpoint in &set.endpoints {
         let state = known
             .get(&(endpoint.address.clone(), protocol))

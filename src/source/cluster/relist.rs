@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::objects::ObjectKey;
+use crate::objects::{ObjectKey, pack};
+use crate::source::keys::Keys;
 
 /// The known objects of one watch, and the list that is just coming in.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub(super) struct Known<K> {
     unreadable: BTreeMap<ObjectKey, String>,
     /// Those of which that was told.
     told: BTreeMap<ObjectKey, String>,
+    /// Makes their keys.
+    pub(super) keys: Keys,
 }
 
 #[derive(Debug)]
@@ -28,7 +31,13 @@ pub(super) type Difference<K> = (ObjectKey, Option<Arc<K>>);
 
 impl<K> Default for Known<K> {
     fn default() -> Self {
-        Self { objects: BTreeMap::new(), listing: None, unreadable: BTreeMap::new(), told: BTreeMap::new() }
+        Self {
+            objects: BTreeMap::new(),
+            listing: None,
+            unreadable: BTreeMap::new(),
+            told: BTreeMap::new(),
+            keys: Keys::default(),
+        }
     }
 }
 
@@ -97,6 +106,7 @@ impl<K: PartialEq> Known<K> {
             self.objects.remove(&key);
             differences.push((key, None));
         }
+        pack(&mut self.objects);
         differences
     }
 

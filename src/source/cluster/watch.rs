@@ -16,6 +16,7 @@ use super::relist::{Difference, Known};
 use super::report::{Message, Scope};
 use crate::objects::{Change, ObjectKey};
 use crate::source::backoff::Backoff;
+use crate::source::keys::Keys;
 
 /// The API server ends each watch after this long, and kube takes five seconds more of silence as its death: a
 /// connection that only looks alive is replaced within a minute.
@@ -62,7 +63,7 @@ impl<K: Watched> Watch<K> {
             }
             let mut changes = changes::<K>(known.clear());
             let readable = known.readability().into_iter();
-            changes.extend(readable.map(|(key, _)| Change::Undecodable(K::KIND.singular(), key, None)));
+            changes.extend(readable.map(|(key, _)| Change::undecodable(K::KIND.singular(), key, None)));
             if self.tell(Message::Changes { scope: self.scope.clone(), changes, listed: false }).await.is_err() {
                 return;
             }
@@ -154,7 +155,7 @@ impl<K: Watched> Watch<K> {
                 return Ok(());
             }
             watcher::Event::InitApply(guarded) => {
-                let key = key_of(&guarded);
+                let key = key_of(&guarded, &mut known.keys);
                 match decode(guarded) {
                     Ok(object) => known.list(key, object),
                     Err(reason) => known.list_unreadable(key, reason),
@@ -171,7 +172,7 @@ impl<K: Watched> Watch<K> {
                 (differences, true)
             }
             watcher::Event::Apply(guarded) => {
-                let key = key_of(&guarded);
+                let key = key_of(&guarded, &mut known.keys);
                 match decode(guarded) {
                     Ok(object) => (known.put(key, object).into_iter().collect(), false),
                     Err(reason) => {
@@ -180,14 +181,17 @@ impl<K: Watched> Watch<K> {
                     }
                 }
             }
-            watcher::Event::Delete(guarded) => (known.remove(key_of(&guarded)).into_iter().collect(), false),
+            watcher::Event::Delete(guarded) => {
+                let key = key_of(&guarded, &mut known.keys);
+                (known.remove(key).into_iter().collect(), false)
+            }
         };
         let mut changes = changes::<K>(differences);
         changes.extend(
             known
                 .readability()
                 .into_iter()
-                .map(|(key, why)| Change::Undecodable(K::KIND.singular(), key, why.map(Into::into))),
+                .map(|(key, why)| Change::undecodable(K::KIND.singular(), key, why.map(Into::into))),
         );
         if changes.is_empty() && !listed {
             return Ok(());
@@ -205,8 +209,8 @@ fn decode<K: Watched>(guarded: DeserializeGuard<K>) -> Result<K::Object, String>
     guarded.0.map(K::convert).map_err(|invalid| invalid.error)
 }
 
-fn key_of<K: Watched>(object: &DeserializeGuard<K>) -> ObjectKey {
-    ObjectKey::new(object.namespace().unwrap_or_default(), object.name_any())
+fn key_of<K: Watched>(object: &DeserializeGuard<K>, keys: &mut Keys) -> ObjectKey {
+    keys.key(&object.namespace().unwrap_or_default(), object.name_any())
 }
 
 fn changes<K: Watched>(differences: Vec<Difference<K::Object>>) -> Vec<Change> {

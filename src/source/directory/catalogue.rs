@@ -1,4 +1,5 @@
-//! All objects of a directory by name, and the difference between two moments. No I/O.
+//! All objects of a directory by name, and the difference between two moments. No I/O, and it is not kept: the files
+//! hold the objects.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -35,7 +36,7 @@ fn name(change: &Change) -> Option<(&'static str, &ObjectKey)> {
         Change::Endpoints(key, _) => ("Endpoints", key),
         Change::Secret(key, _) => ("Secret", key),
         Change::Node(key, _) => ("Node", key),
-        Change::Access(_) | Change::Unserved(..) | Change::Undecodable(..) => return None,
+        Change::Access(_) | Change::Unserved(..) | Change::Undecodable(_) => return None,
     })
 }
 
@@ -45,14 +46,13 @@ impl fmt::Display for Id {
     }
 }
 
-/// The objects of one moment.
+/// The objects of one moment, which their files hold.
 #[derive(Debug, Default)]
-pub(super) struct Catalogue {
-    /// By name. There may be many, and they change all at once: a list is a quarter of a tree.
-    objects: Vec<Change>,
+pub(super) struct Catalogue<'a> {
+    /// By name.
+    objects: Vec<&'a Change>,
     /// What is the same whatever file says it: counts of kinds.
     unserved: BTreeMap<&'static str, usize>,
-    doubles: BTreeSet<Double>,
 }
 
 /// The same object in two files.
@@ -79,9 +79,9 @@ pub(super) struct Differences {
     counts: Vec<Change>,
 }
 
-impl Catalogue {
+impl<'a> Catalogue<'a> {
     /// Collects objects. The first of several with the same name counts, so that the order of the files decides.
-    pub(super) fn of<'a>(objects: impl Iterator<Item = (&'a Path, &'a Change)>) -> (Self, BTreeSet<Double>) {
+    pub(super) fn of(objects: impl Iterator<Item = (&'a Path, &'a Change)>) -> (Self, BTreeSet<Double>) {
         let (mut catalogue, mut doubles) = (Self::default(), BTreeSet::new());
         let mut named = Vec::new();
         for (path, object) in objects {
@@ -100,21 +100,9 @@ impl Catalogue {
             let double =
                 |left: &Path| Id::of(first).map(|id| Double { id, taken: (*taken).to_owned(), left: left.to_owned() });
             doubles.extend(rest.iter().filter_map(|(_, left, _)| double(left)));
-            catalogue.objects.push((*first).clone());
+            catalogue.objects.push(first);
         }
-        catalogue.objects.shrink_to_fit();
         (catalogue, doubles)
-    }
-
-    /// Remembers which doubles have been spoken of.
-    pub(super) fn with_doubles(mut self, doubles: BTreeSet<Double>) -> Self {
-        self.doubles = doubles;
-        self
-    }
-
-    /// Whether this double has been spoken of.
-    pub(super) fn has_double(&self, double: &Double) -> bool {
-        self.doubles.contains(double)
     }
 
     /// How many objects there are.
@@ -123,15 +111,18 @@ impl Catalogue {
     }
 
     /// The object of the same name.
-    fn find(&self, like: &Change) -> Option<&Change> {
+    fn find(&self, like: &Change) -> Option<&'a Change> {
         let wanted = name(like);
-        self.objects.binary_search_by(|object| name(object).cmp(&wanted)).ok().and_then(|at| self.objects.get(at))
+        self.objects
+            .binary_search_by(|object| name(object).cmp(&wanted))
+            .ok()
+            .and_then(|at| self.objects.get(at).copied())
     }
 
     /// What differs from `before`.
-    pub(super) fn differences(&self, before: &Self) -> Differences {
+    pub(super) fn differences(&self, before: &Catalogue<'_>) -> Differences {
         let mut differences = Differences::default();
-        for object in &self.objects {
+        for &object in &self.objects {
             let Some(id) = Id::of(object) else { continue };
             match before.find(object) {
                 None => differences.added.push((id, object.clone())),
@@ -139,12 +130,12 @@ impl Catalogue {
                 Some(_) => {}
             }
         }
-        for object in before.objects.iter().filter(|object| self.find(object).is_none()) {
+        for &object in before.objects.iter().filter(|object| self.find(object).is_none()) {
             differences.removed.extend(Id::of(object).map(|id| (id, gone(object))));
         }
         let kinds: BTreeSet<_> = self.unserved.keys().chain(before.unserved.keys()).copied().collect();
         for kind in kinds {
-            let count = |catalogue: &Self| catalogue.unserved.get(kind).copied().unwrap_or(0);
+            let count = |catalogue: &Catalogue<'_>| catalogue.unserved.get(kind).copied().unwrap_or(0);
             if count(self) != count(before) {
                 differences.counts.push(Change::Unserved(kind, count(self)));
             }
@@ -209,7 +200,7 @@ fn gone(object: &Change) -> Change {
         Change::Endpoints(key, _) => Change::Endpoints(key, None),
         Change::Secret(key, _) => Change::Secret(key, None),
         Change::Node(key, _) => Change::Node(key, None),
-        other @ (Change::Access(_) | Change::Unserved(..) | Change::Undecodable(..)) => other,
+        other @ (Change::Access(_) | Change::Unserved(..) | Change::Undecodable(_)) => other,
     }
 }
 
@@ -225,7 +216,7 @@ mod tests {
         Change::Service(ObjectKey::new("default", name), Some(Arc::new(service)))
     }
 
-    fn catalogue(files: &[(&str, &[Change])]) -> (Catalogue, BTreeSet<Double>) {
+    fn catalogue<'a>(files: &'a [(&str, &[Change])]) -> (Catalogue<'a>, BTreeSet<Double>) {
         Catalogue::of(
             files.iter().flat_map(|(path, objects)| objects.iter().map(move |object| (Path::new(path), object))),
         )
@@ -233,9 +224,9 @@ mod tests {
 
     #[test]
     fn one_line_says_what_was_added_updated_and_removed() {
-        let (before, _) = catalogue(&[("x.yaml", &[service("a", "1"), service("b", "1"), service("c", "1")])]);
-        let (after, _) = catalogue(&[("x.yaml", &[service("a", "1"), service("b", "2"), service("d", "1")])]);
-        let differences = after.differences(&before);
+        let before = [service("a", "1"), service("b", "1"), service("c", "1")];
+        let after = [service("a", "1"), service("b", "2"), service("d", "1")];
+        let differences = catalogue(&[("x.yaml", &after)]).0.differences(&catalogue(&[("x.yaml", &before)]).0);
         let line = "Service default/d added, Service default/b updated, Service default/c removed";
         assert_eq!(differences.to_string(), line);
         assert_eq!(differences.into_changes().len(), 3);
@@ -243,26 +234,25 @@ mod tests {
 
     #[test]
     fn an_object_that_moves_to_another_file_has_not_changed() {
-        let (before, _) = catalogue(&[("x.yaml", &[service("a", "1")])]);
-        let (after, _) = catalogue(&[("y.yaml", &[service("a", "1")])]);
-        assert!(after.differences(&before).is_empty());
+        let object = [service("a", "1")];
+        let differences = catalogue(&[("y.yaml", &object)]).0.differences(&catalogue(&[("x.yaml", &object)]).0);
+        assert!(differences.is_empty());
     }
 
     #[test]
     fn of_the_same_object_in_two_files_the_first_counts_and_the_other_takes_over() {
-        let (both, doubles) = catalogue(&[("x.yaml", &[service("a", "1")]), ("y.yaml", &[service("a", "2")])]);
+        let (x, y) = ([service("a", "1")], [service("a", "2")]);
+        let files: [(&str, &[Change]); 2] = [("x.yaml", &x), ("y.yaml", &y)];
+        let (both, doubles) = catalogue(&files);
         let said: Vec<_> = doubles.iter().map(ToString::to_string).collect();
         assert_eq!(said, ["Service default/a is in x.yaml and in y.yaml; the first counts"]);
-        let (one, _) = catalogue(&[("y.yaml", &[service("a", "2")])]);
-        assert_eq!(one.differences(&both).to_string(), "Service default/a updated");
+        assert_eq!(catalogue(&[("y.yaml", &y)]).0.differences(&both).to_string(), "Service default/a updated");
     }
 
     #[test]
     fn a_long_line_is_cut() {
         let many: Vec<_> = (0..20).map(|number| service(&format!("s{number:02}"), "1")).collect();
-        let (after, _) = catalogue(&[("x.yaml", &many)]);
-        assert!(
-            after.differences(&Catalogue::default()).to_string().ends_with("Service default/s07 added and 12 more")
-        );
+        let differences = catalogue(&[("x.yaml", &many)]).0.differences(&Catalogue::default());
+        assert!(differences.to_string().ends_with("Service default/s07 added and 12 more"));
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::catalogue::Id;
 use crate::objects::Change;
@@ -13,11 +14,11 @@ use crate::source::manifest::{self, ManifestProblem, Manifests};
 /// Directories below this are not entered: a link that points upwards must not be followed for ever.
 const DEPTH: usize = 16;
 
-/// The files.
-#[derive(Debug)]
+/// The files. A copy costs little: it shares what they say.
+#[derive(Clone, Debug)]
 pub(super) struct Files {
     root: PathBuf,
-    files: BTreeMap<PathBuf, File>,
+    files: BTreeMap<PathBuf, Arc<File>>,
 }
 
 #[derive(Debug)]
@@ -69,14 +70,14 @@ impl Files {
     pub(super) fn read(&mut self) -> io::Result<()> {
         let mut files = BTreeMap::new();
         for path in paths_at(&self.root)? {
-            let before = self.files.remove(&path);
+            let before = self.files.get(&path);
             let file = match fs::read_to_string(&path) {
                 // Gone since the directory was read: so it is gone.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => File::unreadable(&path, before, &error),
+                Err(error) => Arc::new(File::unreadable(&path, before, &error)),
                 Ok(text) => match before {
-                    Some(before) if before.text == Some(Digest::of(&text)) => before,
-                    before => File::parse(&path, &text, before.as_ref()),
+                    Some(before) if before.text == Some(Digest::of(&text)) => before.clone(),
+                    before => Arc::new(File::parse(&path, &text, before.map(|before| &**before))),
                 },
             };
             files.insert(path, file);
@@ -94,8 +95,8 @@ impl File {
         Self { text: Some(Digest::of(text)), objects: keep(before, manifests), problems }
     }
 
-    fn unreadable(path: &Path, before: Option<Self>, error: &io::Error) -> Self {
-        let objects = before.map(|before| before.objects).unwrap_or_default();
+    fn unreadable(path: &Path, before: Option<&Arc<Self>>, error: &io::Error) -> Self {
+        let objects = before.map(|before| before.objects.clone()).unwrap_or_default();
         Self { text: None, objects, problems: vec![(path.display().to_string(), error.to_string())] }
     }
 }

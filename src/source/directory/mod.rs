@@ -6,13 +6,14 @@ mod notice;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::PathBuf;
 
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use self::catalogue::{Catalogue, Id};
+use self::catalogue::{Catalogue, Differences, Double, Id};
 use self::files::Files;
 pub(crate) use self::files::{place, read_all};
 use self::notice::Notices;
@@ -37,24 +38,16 @@ pub async fn run(
     // Before the first look, so that nothing falls between the two.
     let mut notices = Notices::new(&settings.path);
     let mut files = Files::new(settings.path.clone());
-    let mut catalogue = Catalogue::default();
+    let mut doubles = BTreeSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     let mut told = BTreeMap::new();
     let mut first = true;
     loop {
         notices.renew();
-        match files.read() {
-            Ok(()) => {
-                let (next, doubles) = Catalogue::of(files.objects());
-                let differences = next.differences(&catalogue);
-                for double in &doubles {
-                    if first || !catalogue.has_double(double) {
-                        warn!("{double}");
-                    }
-                }
-                catalogue = next.with_doubles(doubles);
+        match look(&mut files, &mut doubles) {
+            Ok((count, differences)) => {
                 if first {
-                    info!("read {} objects in {} files of {:?}", catalogue.len(), files.len(), settings.path);
+                    info!("read {count} objects in {} files of {:?}", files.len(), settings.path);
                 } else if !differences.is_empty() {
                     info!("manifests changed: {differences}");
                 }
@@ -80,9 +73,21 @@ pub async fn run(
     }
 }
 
+/// Reads the files again: how many objects there are, and what differs from before. Speaks of doubles that are new.
+fn look(files: &mut Files, doubles: &mut BTreeSet<Double>) -> io::Result<(usize, Differences)> {
+    let before = files.clone();
+    files.read()?;
+    let (catalogue, found) = Catalogue::of(files.objects());
+    for double in found.difference(doubles) {
+        warn!("{double}");
+    }
+    *doubles = found;
+    Ok((catalogue.len(), catalogue.differences(&Catalogue::of(before.objects()).0)))
+}
+
 /// What cannot be read any more, and what can again.
 fn readability(told: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<Change> {
-    let change = |place: &str, why| Change::Undecodable("Manifest", ObjectKey::new("", place), why);
+    let change = |place: &str, why| Change::undecodable("Manifest", ObjectKey::new("", place), why);
     let wrong = now.iter().filter(|(place, why)| told.get(*place) != Some(*why));
     let mended = told.keys().filter(|place| !now.contains_key(*place));
     let wrong = wrong.map(|(place, why)| change(place, Some(why.as_str().into())));

@@ -48,7 +48,7 @@ impl Default for MeterSettings {
 #[derive(Debug)]
 pub struct Meters {
     settings: MeterSettings,
-    bounds_ns: Vec<u64>,
+    bounds_ns: Arc<[u64]>,
     /// What [`Self::router`] gives while its label is off: it records nothing.
     off: Arc<Series>,
     kept: Mutex<Kept>,
@@ -119,7 +119,7 @@ impl Meters {
         Arc::new(Self {
             settings,
             bounds_ns,
-            off: Arc::new(Series::new(0, &[])),
+            off: Arc::new(Series::new(0, [].into())),
             kept: Mutex::default(),
             own: Own::default(),
             reloads: AtomicU64::new(0),
@@ -136,7 +136,7 @@ impl Meters {
     }
 
     /// The series of a service, by its qualified name.
-    pub fn service(&self, name: &str) -> Arc<Series> {
+    pub fn service(&self, name: impl Into<Arc<str>>) -> Arc<Series> {
         if !self.settings.services {
             return self.off.clone();
         }
@@ -144,7 +144,7 @@ impl Meters {
     }
 
     /// The series of a router and the service that it forwards to, by their qualified names.
-    pub fn router(&self, router: &str, service: &str) -> Arc<Series> {
+    pub fn router(&self, router: impl Into<Arc<str>>, service: impl Into<Arc<str>>) -> Arc<Series> {
         if !self.settings.routers {
             return self.off.clone();
         }
@@ -217,7 +217,10 @@ impl Meters {
     }
 
     fn hold<K: Hash + Eq>(&self, series: &mut HashMap<K, Arc<Series>>, name: K) -> Arc<Series> {
-        series.entry(name).or_insert_with(|| Arc::new(Series::new(self.settings.workers, &self.bounds_ns))).clone()
+        series
+            .entry(name)
+            .or_insert_with(|| Arc::new(Series::new(self.settings.workers, self.bounds_ns.clone())))
+            .clone()
     }
 
     fn with<T>(&self, with: impl FnOnce(&mut Kept) -> T) -> T {

@@ -2,12 +2,13 @@
 
 pub(crate) mod annotations;
 mod class;
+mod draft;
 mod limits;
 mod name;
 mod tls;
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Settings;
@@ -16,49 +17,16 @@ use super::resolve::{Memo, resolve};
 use crate::objects::{Backend, BackendPort, Ingress, ObjectKey, Objects, Path, PathType};
 use crate::route::{
     Action, AutomaticRank, Code, HostKind, HostPattern, ListenerSet, ObjectRef, Observability, Origin, PathKind,
-    PathMatch, PortRef, Problem, RefusalReason, RegexBudget, Severity, Tier, TlsUse, Upstream, UpstreamId,
+    PathMatch, PortRef, Problem, Rank, RefusalReason, RegexBudget, Route, Severity, Tier, Upstream, UpstreamId,
 };
 use annotations::{Annotations, Scope};
+pub(super) use draft::{Draft, Field, Translation};
 pub(super) use tls::Claim;
 
 /// Traefik's greatest priority that is not its own.
 const MAX_PRIORITY: i64 = i64::MAX - 1000;
 /// `creationTimestamp` when there is none: such an object is younger than any other.
 const UNKNOWN_AGE: i64 = i64::MAX;
-
-/// A route whose place among all others is not known yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Draft {
-    pub(super) host: HostPattern,
-    pub(super) own: AutomaticRank,
-    /// `router.priority`, if one was given.
-    pub(super) priority: Option<i64>,
-    pub(super) listeners: ListenerSet,
-    pub(super) tls: TlsUse,
-    pub(super) path: PathMatch,
-    pub(super) action: Action,
-    pub(super) observability: Observability,
-    pub(super) origin: Arc<Origin>,
-    /// Its field, for a conflict's problem.
-    pub(super) field: String,
-}
-
-/// What one Ingress comes to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Translation {
-    /// Shared with the fold: ten thousand of these are kept.
-    pub(super) drafts: Vec<Arc<Draft>>,
-    pub(super) claims: Vec<Claim>,
-    pub(super) upstreams: Vec<Arc<Upstream>>,
-    /// Sorted, without duplicates; as are the Secrets.
-    pub(super) services: Vec<ObjectKey>,
-    pub(super) secrets: Vec<ObjectKey>,
-    pub(super) problems: Vec<Problem>,
-    /// Its age, for certificates: older first.
-    pub(super) created: i64,
-    /// It only has a problem: it is not served.
-    pub(super) rejected: bool,
-}
 
 /// Translates an Ingress; `None` when it is not ours.
 pub(super) fn translate(
@@ -73,27 +41,27 @@ pub(super) fn translate(
         Ok(true) => {}
         Ok(false) => return None,
         Err(problem) => {
-            return Some(Translation { problems: vec![*problem], rejected: true, ..Translation::default() });
+            return Some(Translation { problems: [*problem].into(), rejected: true, ..Translation::default() });
         }
     }
     if let Some(problem) = limits::excess(ingress, &object) {
-        return Some(Translation { problems: vec![problem], rejected: true, ..Translation::default() });
+        return Some(Translation { problems: [problem].into(), rejected: true, ..Translation::default() });
     }
-    let created = ingress.created.unwrap_or(UNKNOWN_AGE);
-    let mut one = One {
+    let one = One {
         object,
         objects,
         settings,
         annotations: Annotations::of(&ingress.annotations),
-        out: Translation { created, ..Translation::default() },
+        created: ingress.created.unwrap_or(UNKNOWN_AGE),
         drafts: Vec::new(),
         services: BTreeSet::new(),
+        upstreams: BTreeMap::new(),
+        problems: Vec::new(),
         memo: Memo::default(),
         regexes: RegexBudget::default(),
         index: 0,
     };
-    one.translate(ingress, certificates);
-    Some(one.out)
+    Some(one.translate(ingress, certificates))
 }
 
 /// The work on one Ingress.
@@ -102,11 +70,13 @@ struct One<'a> {
     objects: &'a Objects,
     settings: &'a Settings,
     annotations: Annotations<'a>,
+    created: i64,
     drafts: Vec<Draft>,
     services: BTreeSet<ObjectKey>,
+    upstreams: BTreeMap<UpstreamId, Arc<Upstream>>,
+    problems: Vec<Problem>,
     memo: Memo,
     regexes: RegexBudget,
-    out: Translation,
     index: u32,
 }
 
@@ -127,11 +97,11 @@ struct Place<'a> {
     fallback: bool,
     rule: String,
     name: String,
-    field: String,
+    field: Field,
 }
 
 impl One<'_> {
-    fn translate(&mut self, ingress: &Ingress, certificates: &mut Certificates) {
+    fn translate(mut self, ingress: &Ingress, certificates: &mut Certificates) -> Translation {
         let common = self.common();
         let rules = &ingress.rules;
         let mut hosts = Vec::new();
@@ -157,12 +127,11 @@ impl One<'_> {
         if rule_hosts.is_empty() {
             rule_hosts.push(HostPattern::Any);
         }
-        let tls =
-            tls::read(&ingress.tls, &rule_hosts, &self.object, self.objects, certificates, &mut self.out.problems);
+        let tls = tls::read(&ingress.tls, &rule_hosts, &self.object, self.objects, certificates, &mut self.problems);
         for (index, (rule, host)) in rules.iter().zip(&hosts).enumerate() {
             let Some(host) = host else { continue };
             for (at, path) in rule.paths.iter().enumerate() {
-                self.path(&common, &tls, host, path, &format!("spec.rules[{index}].http.paths[{at}]"));
+                self.path(&common, &tls, host, path, Field::Path { rule: index, path: at });
             }
         }
         if let Some(backend) = &ingress.default_backend {
@@ -174,7 +143,7 @@ impl One<'_> {
                     fallback: true,
                     rule: "PathPrefix(\"/\")".into(),
                     name: "default-router".into(),
-                    field: "spec.defaultBackend".into(),
+                    field: Field::DefaultBackend,
                 };
                 self.route(&common, &tls, place, backend);
             }
@@ -192,27 +161,28 @@ impl One<'_> {
                     fallback: true,
                     rule,
                     name,
-                    field: "spec.defaultBackend".into(),
+                    field: Field::DefaultBackend,
                 };
                 self.route(&common, &tls, place, backend);
             }
         }
         name::distinguish(&mut self.drafts);
-        // Collected in place, it would keep the room of the drafts themselves.
-        self.out.drafts.reserve_exact(self.drafts.len());
-        self.out.drafts.extend(self.drafts.drain(..).map(Arc::new));
-        self.out.services = std::mem::take(&mut self.services).into_iter().collect();
-        self.out.claims = tls.claims;
-        self.out.secrets = tls.secrets.into_iter().collect();
-        self.out.upstreams.sort_by(|a, b| a.id.cmp(&b.id));
-        self.out.upstreams.dedup_by(|a, b| a.id == b.id);
-        self.out.upstreams.shrink_to_fit();
-        self.out.problems.sort();
-        self.out.problems.dedup();
+        self.problems.sort();
+        self.problems.dedup();
+        Translation {
+            drafts: self.drafts.into_iter().map(Arc::new).collect(),
+            claims: tls.claims.into(),
+            upstreams: self.upstreams.into_values().collect(),
+            services: self.services.into_iter().collect(),
+            secrets: tls.secrets.into_iter().collect(),
+            problems: self.problems.into(),
+            created: self.created,
+            rejected: false,
+        }
     }
 
     fn problem(&mut self, severity: Severity, code: Code, field: String, reason: String, action: &str) {
-        self.out.problems.push(Problem {
+        self.problems.push(Problem {
             severity,
             code,
             object: self.object.clone(),
@@ -223,10 +193,9 @@ impl One<'_> {
     }
 
     fn common(&mut self) -> Common {
-        let blocked = self.annotations.check(Scope::Ingress, &self.object, &mut self.out.problems);
+        let blocked = self.annotations.check(Scope::Ingress, &self.object, &mut self.problems);
         let object = self.object.clone();
-        let mut flag =
-            |name: &str, default: bool| self.annotations.bool(name, default, &object, &mut self.out.problems);
+        let mut flag = |name: &str, default: bool| self.annotations.bool(name, default, &object, &mut self.problems);
         let observability = Observability {
             access_logs: flag("router.observability.accesslogs", true),
             metrics: flag("router.observability.metrics", true),
@@ -242,7 +211,7 @@ impl One<'_> {
                     "router.tls",
                     "true or false; until then the Ingress is served over TLS only",
                 );
-                self.out.problems.push(problem);
+                self.problems.push(problem);
                 true
             }),
         };
@@ -297,13 +266,13 @@ impl One<'_> {
                     "router.priority",
                     &format!("a whole number up to {MAX_PRIORITY}; the automatic place is used"),
                 );
-                self.out.problems.push(problem);
+                self.problems.push(problem);
                 None
             }
         }
     }
 
-    fn path(&mut self, common: &Common, tls: &tls::Tls, host: &HostPattern, path: &Path, field: &str) {
+    fn path(&mut self, common: &Common, tls: &tls::Tls, host: &HostPattern, path: &Path, field: Field) {
         let text = &*path.path;
         let or_root = if text.is_empty() { "/" } else { text };
         let parsed = match &path.kind {
@@ -318,7 +287,7 @@ impl One<'_> {
                 Some("PathRegexp") => PathMatch::regex(text, &mut self.regexes).map(|path| (path, "PathRegexp")),
                 Some(_) => {
                     let problem = self.annotations.invalid(&self.object, Severity::Error, "router.pathmatcher", "Path, PathPrefix or PathRegexp; until then paths of type ImplementationSpecific are not served");
-                    self.out.problems.push(problem);
+                    self.problems.push(problem);
                     return;
                 }
             },
@@ -349,13 +318,12 @@ impl One<'_> {
         };
         let rule = name::rule(host, matcher, text);
         let name = name::router(&self.object.namespace, &self.object.name, &format!("{}{text}", name::host(host)));
-        let place =
-            Place { host, path: path_match, tier: Tier::Rule, fallback: false, rule, name, field: field.to_owned() };
+        let place = Place { host, path: path_match, tier: Tier::Rule, fallback: false, rule, name, field };
         self.route(common, tls, place, &path.backend);
     }
 
     fn route(&mut self, common: &Common, tls: &tls::Tls, place: Place<'_>, backend: &Backend) {
-        let field = if place.fallback { place.field.clone() } else { format!("{}.backend", place.field) };
+        let field = if place.fallback { place.field.to_string() } else { format!("{}.backend", place.field) };
         let (mut action, service) = self.backend(backend, &field);
         if common.blocked {
             action = Action::Refuse(RefusalReason::UnsupportedPolicy);
@@ -384,7 +352,7 @@ impl One<'_> {
                 PathMatch::Regex(_) => PathKind::Regex,
                 PathMatch::Prefix(_) | PathMatch::StringPrefix(_) => PathKind::Prefix,
             },
-            created: self.out.created,
+            created: self.created,
             namespace: self.object.namespace.clone(),
             name: self.object.name.clone(),
             index: self.index,
@@ -392,39 +360,38 @@ impl One<'_> {
         self.index += 1;
         // A default backend without rules is the last of all, whatever its annotation says, as with Traefik.
         let priority = common.priority.filter(|_| place.tier == Tier::Rule);
-        let priority = priority.filter(|_| self.may_come_first(place.host, &place.field));
-        self.drafts.push(Draft {
-            own,
-            priority,
+        let priority = priority.filter(|_| self.may_come_first(place.host, place.field));
+        let origin = Origin {
+            name: format!("{}@kubernetes", place.name).into(),
+            priority: priority.unwrap_or(i64::try_from(place.rule.len()).unwrap_or(i64::MAX)),
+            rule: place.rule.into(),
+            explicit_priority: priority.is_some(),
+            service,
+            namespace: self.object.namespace.clone(),
+            ingress: self.object.name.clone(),
+        };
+        let route = Route {
+            rank: Rank::Automatic(own),
             listeners: common.listeners,
             tls: tls.of(place.host, common.tls_only),
             path: place.path,
             action,
             observability: common.observability,
-            origin: Arc::new(Origin {
-                name: format!("{}@kubernetes", place.name).into(),
-                priority: priority.unwrap_or(i64::try_from(place.rule.len()).unwrap_or(i64::MAX)),
-                rule: place.rule.into(),
-                explicit_priority: priority.is_some(),
-                service,
-                namespace: self.object.namespace.clone(),
-                ingress: self.object.name.clone(),
-            }),
-            host: place.host.clone(),
-            field: place.field,
-        });
+            origin: Arc::new(origin),
+        };
+        self.drafts.push(Draft { host: place.host.clone(), route: Arc::new(route), priority, field: place.field });
     }
 
     /// Whether a priority counts for this host: where a host belongs to one namespace, a rule for many hosts must not
     /// come before it.
-    fn may_come_first(&mut self, host: &HostPattern, field: &str) -> bool {
+    fn may_come_first(&mut self, host: &HostPattern, field: Field) -> bool {
         if !self.settings.strict_hosts || matches!(host, HostPattern::Exact(_)) {
             return true;
         }
         self.problem(
             Severity::Warning,
             Code::HostTaken,
-            field.to_owned(),
+            field.to_string(),
             "with hostOwnership=strict a priority does not count for a rule without one whole host".into(),
             "name the hosts, or remove router.priority; the automatic place is used",
         );
@@ -441,7 +408,10 @@ impl One<'_> {
             BackendPort::Number(number) => PortRef::Number(*number),
             BackendPort::Name(name) => PortRef::Name((**name).into()),
         });
-        self.services.insert(ObjectKey { namespace: self.object.namespace.clone(), name: service.into() });
+        let key = ObjectKey { namespace: self.object.namespace.clone(), name: service.into() };
+        // The Service's own key, if it is here: a name that is shared is held once.
+        let key = self.objects.services.get_key_value(&key).map_or(key, |(known, _)| known.clone());
+        self.services.insert(key.clone());
         let Some(port) = port else {
             self.problem(
                 Severity::Error,
@@ -452,13 +422,13 @@ impl One<'_> {
             );
             return (Action::Refuse(RefusalReason::NoPort), None);
         };
-        let id = UpstreamId { namespace: self.object.namespace.clone(), service: service.into(), port };
+        let id = UpstreamId::new(key.namespace, key.name, port);
         let name: Arc<str> = id.traefik_name().into();
         let resolved = resolve(self.objects, self.settings, id, &self.object, field, &mut self.memo);
-        self.out.problems.extend(resolved.problems);
+        self.problems.extend(resolved.problems);
         match resolved.upstream {
             Ok(upstream) => {
-                self.out.upstreams.push(upstream.clone());
+                self.upstreams.insert(upstream.id.clone(), upstream.clone());
                 (Action::Forward(upstream), Some(name))
             }
             Err(reason) => (Action::Refuse(reason), Some(name)),

@@ -33,12 +33,13 @@ pub(super) fn rule(pattern: &HostPattern, matcher: &str, path: &str) -> String {
 pub(super) fn distinguish(drafts: &mut [Draft]) {
     let mut count: BTreeMap<Arc<str>, usize> = BTreeMap::new();
     for draft in drafts.iter() {
-        *count.entry(draft.origin.name.clone()).or_default() += 1;
+        *count.entry(draft.route.origin.name.clone()).or_default() += 1;
     }
-    for draft in drafts.iter_mut().filter(|draft| count.get(&draft.origin.name).is_some_and(|count| *count > 1)) {
-        let hash = fingerprint(draft.origin.rule.as_bytes());
-        let name = draft.origin.name.strip_suffix("@kubernetes").unwrap_or(&draft.origin.name);
+    for draft in drafts.iter_mut().filter(|draft| count.get(&draft.route.origin.name).is_some_and(|count| *count > 1)) {
+        let hash = fingerprint(draft.route.origin.rule.as_bytes());
+        let name = draft.route.origin.name.strip_suffix("@kubernetes").unwrap_or(&draft.route.origin.name);
         let name = format!("{name}-{}@kubernetes", hash.get(..20).unwrap_or_default());
-        draft.origin = Arc::new(Origin { name: name.into(), ..(*draft.origin).clone() });
+        let origin = Arc::new(Origin { name: name.into(), ..(*draft.route.origin).clone() });
+        Arc::make_mut(&mut draft.route).origin = origin;
     }
 }
