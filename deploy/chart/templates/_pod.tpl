@@ -1,4 +1,4 @@
-{{/* The pods of the Deployment. */}}
+{{/* The pods, whatever replaces them. */}}
 
 {{- define "adit.podAnnotations" -}}
 {{- $annotations := dict -}}

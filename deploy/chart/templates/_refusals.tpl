@@ -1,6 +1,7 @@
 {{/* Values that are well-formed each and wrong together. The schema refuses all others. */}}
 
 {{- define "adit.refusals" -}}
+{{- include "adit.refusedUpdates" . -}}
 {{- $metrics := include "adit.metricsEntryPoint" . -}}
 {{- if and $metrics (not (hasKey .Values.ports $metrics)) -}}
 {{ fail (printf "metrics.prometheus.entryPoint is %s, and there is no ports.%s: add ports.%s.port" $metrics $metrics $metrics) }}
@@ -71,5 +72,25 @@
 {{- if and .enabled (not (kindIs "invalid" .maxUnavailable)) (not (kindIs "invalid" .minAvailable)) -}}
 {{ fail "podDisruptionBudget has both maxUnavailable and minAvailable, and Kubernetes takes one" }}
 {{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "adit.refusedUpdates" -}}
+{{- $kind := .Values.deployment.kind -}}
+{{- with .Values.updateStrategy -}}
+{{- $other := dict "Recreate" "Deployment" "OnDelete" "DaemonSet" -}}
+{{- if ne $kind (get $other .type | default $kind) -}}
+{{ fail (printf "updateStrategy.type %s is for a %s, and deployment.kind is %s" .type (get $other .type) $kind) }}
+{{- end -}}
+{{- $held := $.Values.hostNetwork -}}
+{{- range $.Values.ports -}}
+{{- $held = or $held .hostPort -}}
+{{- end -}}
+{{- if and $held (eq $kind "DaemonSet") (eq .type "RollingUpdate") (not (has (toString .rollingUpdate.maxSurge) (list "0" "0%"))) -}}
+{{ fail "a new pod cannot have the node's ports while the old one does: set updateStrategy.rollingUpdate.maxUnavailable to 1 and maxSurge to 0" }}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.autoscaling.enabled (eq $kind "DaemonSet") -}}
+{{ fail "autoscaling.enabled is for a Deployment, and deployment.kind is DaemonSet" }}
 {{- end -}}
 {{- end }}
