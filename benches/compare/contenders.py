@@ -47,6 +47,7 @@ class Options:
     workers: int = 1
     cores: object = PROXY_CORE
     manifests: str = None        # adit: another directory of manifests
+    cluster: bool = False        # adit: the cluster that KUBECONFIG names, instead of manifests
     four: tuple = ()             # ports of the four backends of four.example
 
 
@@ -126,8 +127,11 @@ def rustls(self, lab, backend, options):
 def adit(self, lab, backend, options):
     found = ports(lab)
     self.admin = lab.port()
-    directory = options.manifests or backend.manifests(options.four)
-    command = [f"--providers.directory.path={directory}", f"--entryPoints.web.address=127.0.0.1:{found['plain']}",
+    if options.cluster:
+        source = "--providers.kubernetesIngress"
+    else:
+        source = f"--providers.directory.path={options.manifests or backend.manifests(options.four)}"
+    command = [source, f"--entryPoints.web.address=127.0.0.1:{found['plain']}",
                f"--entryPoints.websecure.address=127.0.0.1:{found['tls']}", f"--entryPoints.traefik.address=127.0.0.1:{self.admin}",
                "--entryPoints.web.transport.respondingTimeouts.idleTimeout=600s",
                "--entryPoints.websecure.transport.respondingTimeouts.idleTimeout=600s",

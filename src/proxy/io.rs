@@ -110,6 +110,11 @@ impl Io {
         peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Whether it is in the clear.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self.transport, Transport::Plain(_))
+    }
+
     fn stream(&self) -> &TcpStream {
         match &self.transport {
             Transport::Plain(socket) => &socket.stream,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use super::connection::{Connection, Counted};
@@ -71,13 +72,13 @@ async fn open(
     worker: Rc<Worker>,
     index: usize,
     watch: Arc<Watch>,
-    stream: TcpStream,
+    mut stream: TcpStream,
     peer: SocketAddr,
 ) -> Result<Option<(Rc<Connection>, Io)>, Ended> {
     let listener = &worker.shared.listeners[index];
     let peer = canonical(peer);
     let may_proxy = listener.proxy_protocol.trusted.contains(peer.ip());
-    let Some((ahead, source, spoken)) = look(&stream, may_proxy).await? else { return Ok(None) };
+    let Some((ahead, source, spoken)) = look(&mut stream, may_proxy).await? else { return Ok(None) };
     let peer = source.map_or(peer, canonical);
     let socket = Socket::with_ahead(stream, ahead);
     let (transport, spoken, tls) = match spoken {
@@ -110,7 +111,7 @@ enum Spoken {
 
 /// Reads until it is clear what is spoken, and takes the PROXY header off. `None` when the client left without a word.
 /// The caller's watch bounds the wait; a silent connection has nothing built for it.
-async fn look(stream: &TcpStream, may_proxy: bool) -> Result<Option<(Vec<u8>, Option<SocketAddr>, Spoken)>, Ended> {
+async fn look(stream: &mut TcpStream, may_proxy: bool) -> Result<Option<(Vec<u8>, Option<SocketAddr>, Spoken)>, Ended> {
     let mut ahead = Vec::new();
     let mut source = None;
     let mut proxy = may_proxy;
@@ -119,11 +120,8 @@ async fn look(stream: &TcpStream, may_proxy: bool) -> Result<Option<(Vec<u8>, Op
         if ahead.capacity() - ahead.len() < 512 {
             ahead.reserve(2048);
         }
-        match stream.try_read_buf(&mut ahead) {
-            Ok(0) => return Ok(None),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-            Err(error) => return Err(error.into()),
+        if stream.read_buf(&mut ahead).await? == 0 {
+            return Ok(None);
         }
         if proxy {
             match proxy_protocol::parse(&ahead) {

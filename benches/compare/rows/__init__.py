@@ -1,8 +1,5 @@
-"""The rows: what is measured, in numbers that may be selected, each with the bounds next to its work.
-
-Propagation (9) is measured by tests/cluster: it needs an API server.
-"""
-from . import bodies, churn, faults, hosts, http2, idle, small, tls, workers
+"""The rows: what is measured, in numbers that may be selected, each with the bounds next to its work."""
+from . import bodies, churn, faults, hosts, http2, idle, propagation, small, tls, workers
 
 ROWS = {
     "1": ("HTTP/1.1 keep-alive, small body", small.keep_alive),
@@ -13,6 +10,7 @@ ROWS = {
     "6": ("gRPC, HTTP/2 on both sides", http2.grpc),
     "7": ("Idle keep-alive connections", idle.idle),
     "8": ("Many hosts", hosts.hosts),
+    "9": ("Propagation from a real API server", propagation.propagation),
     "10": ("Churn", churn.churn),
     "11": ("Start to ready", hosts.ready),
     "12": ("One of four backends is bad", faults.faults),

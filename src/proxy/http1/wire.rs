@@ -181,9 +181,9 @@ impl Wire {
         }
     }
 
-    /// Ends what is said.
-    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut self.io).poll_shutdown(cx).map(drop)
+    /// Ends what is said, where that takes words: a plain socket that is dropped says so by itself.
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.io.is_plain() { Poll::Ready(()) } else { Pin::new(&mut self.io).poll_shutdown(cx).map(drop) }
     }
 
     /// The bytes themselves, and those that have come.
