@@ -34,7 +34,8 @@ pub(crate) struct Connection {
     pub(crate) peer: SocketAddr,
     /// Its forwarding headers are believed.
     pub(crate) trusted: bool,
-    pub(crate) origin: Origin,
+    /// The peer's address, as fields say it.
+    address: HeaderValue,
     /// What [`Connection::write_forwarding`] wrote last: the same again for most requests.
     lines: RefCell<(Option<Said>, Box<[u8]>)>,
     /// The version and cipher, if it is TLS.
@@ -64,17 +65,12 @@ impl Connection {
     ) -> Rc<Self> {
         let listener = worker.shared.listeners[index].clone();
         let address = HeaderValue::from_str(&peer.ip().to_string());
-        let origin = Origin {
-            address: address.unwrap_or_else(|_| HeaderValue::from_static("unknown")),
-            secured: tls.is_some(),
-            server: worker.shared.host_name.clone(),
-        };
         Rc::new(Self {
             trusted: listener.forwarded_headers.trusted.contains(peer.ip()),
             worker,
             index,
             peer,
-            origin,
+            address: address.unwrap_or_else(|_| HeaderValue::from_static("unknown")),
             lines: RefCell::default(),
             tls,
             http2,
@@ -144,22 +140,30 @@ impl Connection {
         self.closing.set(true);
     }
 
+    fn origin(&self) -> Origin<'_> {
+        Origin { address: &self.address, secured: self.tls.is_some(), server: &self.worker.shared.host_name }
+    }
+
     /// Adds to a request who is asking.
     pub(crate) fn add_forwarding(&self, headers: &mut HeaderMap, said: Said) {
         let append_for = !self.listener.forwarded_headers.not_append_x_forwarded_for;
-        headers::add_forwarding(headers, &self.origin, said, append_for);
+        headers::add_forwarding(headers, self.origin(), said, append_for);
     }
 
     /// Writes who is asking, as the last lines of a request's head. `host` is the request's own.
     pub(crate) fn write_forwarding(&self, out: &mut Vec<u8>, host: Option<&HeaderValue>, said: Said) {
         let mut lines = self.lines.borrow_mut();
-        if lines.0 != Some(said) {
+        if lines.0 == Some(said) {
+            out.extend_from_slice(&lines.1);
+        } else {
+            let start = out.len();
             let append_for = !self.listener.forwarded_headers.not_append_x_forwarded_for;
-            let mut written = Vec::new();
-            headers::write_forwarding(&mut written, &self.origin, said, append_for);
-            *lines = (Some(said), written.into_boxed_slice());
+            headers::write_forwarding(out, self.origin(), said, append_for);
+            // Of many connections the first request is the only one.
+            if self.requests.get() > 1 {
+                *lines = (Some(said), out.get(start..).unwrap_or_default().into());
+            }
         }
-        out.extend_from_slice(&lines.1);
         if let Some(host) = host {
             write_field(out, &headers::X_FORWARDED_HOST, host);
         }

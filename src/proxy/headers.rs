@@ -1,5 +1,7 @@
 //! Header fields on their way through: what belongs to one hop is removed, what says who is asking is replaced.
 
+use std::borrow::Cow;
+
 use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 
 use super::h1::write_field;
@@ -246,15 +248,15 @@ pub(crate) fn has_token(value: &HeaderValue, token: &str) -> bool {
     })
 }
 
-/// What of a connection the forwarding fields say; made once per connection.
-#[derive(Clone, Debug)]
-pub(crate) struct Origin {
+/// What of a connection the forwarding fields say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin<'a> {
     /// The peer's address.
-    pub(crate) address: HeaderValue,
+    pub(crate) address: &'a HeaderValue,
     /// It came over TLS.
     pub(crate) secured: bool,
     /// Our host name.
-    pub(crate) server: HeaderValue,
+    pub(crate) server: &'a HeaderValue,
 }
 
 /// What a request itself says about who is asking.
@@ -268,7 +270,7 @@ pub(crate) struct Said {
     pub(crate) websocket: bool,
 }
 
-impl Origin {
+impl<'a> Origin<'a> {
     fn proto(&self, said: Said) -> HeaderValue {
         HeaderValue::from_static(match (said.websocket, self.secured) {
             (true, true) => "wss",
@@ -284,23 +286,23 @@ impl Origin {
     }
 
     /// What is said of a stranger, but for `X-Forwarded-Host`.
-    fn fields(&self, said: Said, append_for: bool) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-        let forwarded_for = append_for.then(|| (X_FORWARDED_FOR, self.address.clone()));
+    fn fields(self, said: Said, append_for: bool) -> impl Iterator<Item = (HeaderName, Cow<'a, HeaderValue>)> {
+        let forwarded_for = append_for.then_some((X_FORWARDED_FOR, Cow::Borrowed(self.address)));
         forwarded_for.into_iter().chain([
-            (X_REAL_IP, self.address.clone()),
-            (X_FORWARDED_PROTO, self.proto(said)),
-            (X_FORWARDED_PORT, self.port(said)),
-            (X_FORWARDED_SERVER, self.server.clone()),
+            (X_REAL_IP, Cow::Borrowed(self.address)),
+            (X_FORWARDED_PROTO, Cow::Owned(self.proto(said))),
+            (X_FORWARDED_PORT, Cow::Owned(self.port(said))),
+            (X_FORWARDED_SERVER, Cow::Borrowed(self.server)),
         ])
     }
 }
 
 /// Adds who is asking, as Traefik does: what a trusted peer has said stays, `X-Forwarded-For` grows.
-pub(crate) fn add_forwarding(headers: &mut HeaderMap, origin: &Origin, said: Said, append_for: bool) {
+pub(crate) fn add_forwarding(headers: &mut HeaderMap, origin: Origin<'_>, said: Said, append_for: bool) {
     let host = headers.get(header::HOST).cloned();
     if said.before {
         if append_for {
-            append(headers, &origin.address);
+            append(headers, origin.address);
         }
         headers.entry(X_REAL_IP).or_insert_with(|| origin.address.clone());
         headers.entry(X_FORWARDED_PROTO).or_insert_with(|| origin.proto(said));
@@ -313,7 +315,7 @@ pub(crate) fn add_forwarding(headers: &mut HeaderMap, origin: &Origin, said: Sai
     }
     // None of them is there: nothing to look up first.
     for (name, value) in origin.fields(said, append_for) {
-        headers.append(name, value);
+        headers.append(name, value.into_owned());
     }
     if let Some(host) = host {
         headers.append(X_FORWARDED_HOST, host);
@@ -322,7 +324,7 @@ pub(crate) fn add_forwarding(headers: &mut HeaderMap, origin: &Origin, said: Sai
 
 /// The same as lines of a head whose fields say nothing of it: what [`clean_request`] leaves of a stranger's. But for
 /// `X-Forwarded-Host`, they are the same for most requests of a connection.
-pub(crate) fn write_forwarding(out: &mut Vec<u8>, origin: &Origin, said: Said, append_for: bool) {
+pub(crate) fn write_forwarding(out: &mut Vec<u8>, origin: Origin<'_>, said: Said, append_for: bool) {
     for (name, value) in origin.fields(said, append_for) {
         write_field(out, &name, &value);
     }
@@ -413,13 +415,8 @@ mod tests {
         names
     }
 
-    fn origin() -> Origin {
-        Origin {
-            address: HeaderValue::from_static("192.0.2.7"),
-            secured: true,
-            server: HeaderValue::from_static("adit-0"),
-        }
-    }
+    const PEER: HeaderValue = HeaderValue::from_static("192.0.2.7");
+    const SERVER: HeaderValue = HeaderValue::from_static("adit-0");
 
     fn clean(
         headers: &mut HeaderMap,
@@ -455,7 +452,12 @@ mod tests {
     fn connection_cannot_remove_what_a_trusted_peer_says() {
         let mut headers = map(&[("connection", "x-forwarded-for, x-real-ip"), ("x-forwarded-for", "198.51.100.1")]);
         clean(&mut headers, true, &ForwardedHeaders::default(), UnderscoreHeaders::Keep).expect("kept");
-        add_forwarding(&mut headers, &origin(), Said { before: true, ..Said::default() }, true);
+        add_forwarding(
+            &mut headers,
+            Origin { address: &PEER, secured: true, server: &SERVER },
+            Said { before: true, ..Said::default() },
+            true,
+        );
         assert_eq!(headers[X_FORWARDED_FOR], "198.51.100.1, 192.0.2.7");
         assert_eq!(headers[X_REAL_IP], "192.0.2.7");
     }
@@ -479,7 +481,7 @@ mod tests {
         clean(&mut headers, false, &ForwardedHeaders::default(), UnderscoreHeaders::Keep).expect("kept");
         assert_eq!(names(&headers), ["host", "my_own", "x-my.own"]);
         let said = Said { before: false, port: Some(8443), websocket: true };
-        add_forwarding(&mut headers, &origin(), said, true);
+        add_forwarding(&mut headers, Origin { address: &PEER, secured: true, server: &SERVER }, said, true);
         assert_eq!(headers.len(), 9, "each once: {headers:?}");
         assert_eq!(headers[X_FORWARDED_FOR], "192.0.2.7");
         assert_eq!(headers[X_FORWARDED_PROTO], "wss");

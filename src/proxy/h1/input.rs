@@ -9,10 +9,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// How much is read at once, at first …
 const LEAST_READ: usize = 4 * 1024;
-/// … of a body that is known to be that long, at first …
-const BODY_READ: usize = 64 * 1024;
-/// … and at most, while messages fill it: a body that is passed on in pieces of this size costs the kernel half of what
-/// it costs in pieces of 64 KiB, and still fits the caches.
+/// … and at most, while messages fill it or a body is known to be that long: in pieces of this size a body costs the
+/// kernel half of what it costs in pieces of 64 KiB, and they still fit a core's cache. The allocator keeps one at hand.
 const MOST_READ: usize = 256 * 1024;
 
 /// A buffer that grows with what it holds, and is none at rest.
@@ -46,7 +44,10 @@ impl Input {
         io: &mut (impl AsyncRead + Unpin),
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        if self.bytes.capacity() - self.bytes.len() < self.room {
+        if self.bytes.is_empty() && !self.bytes.try_reclaim(self.room) {
+            // To make room would grow what is there, and is not needed.
+            self.bytes = BytesMut::with_capacity(self.room);
+        } else if self.bytes.capacity() - self.bytes.len() < self.room {
             self.bytes.reserve(self.room);
         }
         let space = self.bytes.capacity() - self.bytes.len();
@@ -67,12 +68,11 @@ impl Input {
         left: Option<u64>,
     ) -> Poll<io::Result<usize>> {
         if let Some(left) = left {
-            let left = usize::try_from(left).unwrap_or(usize::MAX).max(LEAST_READ);
-            self.room = self.room.max(BODY_READ).min(left);
+            self.room = usize::try_from(left).unwrap_or(usize::MAX).clamp(LEAST_READ, MOST_READ);
         }
         let filled = self.poll_fill(io, cx);
-        if filled.is_pending() {
-            self.rest();
+        if filled.is_pending() && self.bytes.is_empty() {
+            self.bytes = BytesMut::new();
         }
         filled
     }
@@ -82,6 +82,7 @@ impl Input {
         if self.bytes.is_empty() {
             self.bytes = BytesMut::new();
             self.looked = 0;
+            self.room = LEAST_READ;
         }
     }
 

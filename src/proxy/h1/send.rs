@@ -231,6 +231,9 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         if self.data.is_empty() && self.after.is_empty() {
             return Pin::new(io).poll_write(cx, before);
         }
+        if before.is_empty() && self.after.is_empty() {
+            return Pin::new(io).poll_write(cx, &self.data);
+        }
         let pieces = [IoSlice::new(before), IoSlice::new(&self.data), IoSlice::new(self.after)];
         Pin::new(io).poll_write_vectored(cx, &pieces)
     }
