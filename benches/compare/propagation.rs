@@ -73,8 +73,9 @@ struct Cluster {
 impl Cluster {
     async fn new() -> anyhow::Result<Self> {
         let config = kube::Config::infer().await?;
-        let backend = address_towards(&config.cluster_url)?;
+        let server = config.cluster_url.clone();
         let client = Client::try_from(config)?;
+        let backend = own_address(&client, &server).await?;
         let namespace = serde_json::from_value(json!({ "metadata": { "name": NAMESPACE } }))?;
         Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &namespace).await?;
         let backends = [serve(backend, "a").await?, serve(backend, "b").await?];
@@ -196,12 +197,19 @@ fn secret((certificate, key): &(String, String)) -> Value {
     json!({ "metadata": { "name": "pair" }, "type": "kubernetes.io/tls", "stringData": data })
 }
 
-/// The address of this host that the API server would see: endpoints may not be on loopback.
-fn address_towards(server: &http::Uri) -> anyhow::Result<IpAddr> {
+/// An address of this host that endpoints may have: they may not be on loopback.
+async fn own_address(client: &Client, server: &http::Uri) -> anyhow::Result<IpAddr> {
     let host = server.host().context("the API server has a host")?;
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
     socket.connect((host, server.port_u16().unwrap_or(443)))?;
-    Ok(socket.local_addr()?.ip())
+    let towards = socket.local_addr()?.ip();
+    if !towards.is_loopback() {
+        return Ok(towards);
+    }
+    // The API server is on this host, and says itself where.
+    let own = Api::<EndpointSlice>::namespaced(client.clone(), "default").get("kubernetes").await?;
+    let address = own.endpoints.first().and_then(|endpoint| endpoint.addresses.first());
+    Ok(address.context("the API server has an address")?.parse()?)
 }
 
 /// A backend whose answers are all `word`.
