@@ -192,7 +192,7 @@ impl Connection {
 
 /// Counts a connection for as long as it, or a tunnel on it, lives.
 pub(crate) struct Counted {
-    worker: Rc<Worker>,
+    pub(crate) worker: Rc<Worker>,
     index: usize,
 }
 

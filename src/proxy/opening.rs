@@ -16,7 +16,7 @@ use super::proxy_protocol::{self, Header};
 use super::watch::{Wait, Watch, guarded};
 use super::worker::Worker;
 use super::{http1, http2};
-use crate::telemetry::meters::TlsLabel;
+use crate::telemetry::meters::{Refusal, TlsLabel};
 
 /// RFC 9113 §3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -27,12 +27,14 @@ const TLS_HANDSHAKE: u8 = 0x16;
 pub(crate) fn spawn(worker: &Rc<Worker>, index: usize, stream: TcpStream, peer: SocketAddr) {
     if worker.shared.connections.load(Relaxed) >= worker.shared.max_connections {
         worker.shared.meters.own().connection_refused();
+        worker.shared.meters.own().refused(Refusal::Overloaded);
         return;
     }
     let counted = Counted::new(worker, index);
     let timeouts = &worker.shared.listeners[index].timeouts;
     let watch = Watch::new(worker.shared.epoch, timeouts.head, timeouts.write_stall);
-    watch.expect(Wait::Head, timeouts.head, Instant::now());
+    // Whoever connects ahead of time, as browsers do, and says nothing is idle.
+    watch.expect(Wait::Idle, timeouts.head, Instant::now());
     // On the heap, where what the first moments need is nothing afterwards.
     let opening = Box::pin(open(worker.clone(), index, watch.clone(), stream, peer));
     tokio::task::spawn_local(async move {
@@ -45,10 +47,19 @@ pub(crate) fn spawn(worker: &Rc<Worker>, index: usize, stream: TcpStream, peer: 
             }
             Ok::<_, Ended>(())
         });
-        match guarded(life, watch).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%peer, %error, "connection ended"),
-            Err(wait) => tracing::debug!(%peer, ?wait, "connection timed out"),
+        let reason = match guarded(life, watch).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => {
+                tracing::debug!(%peer, %error, "connection ended");
+                error.reason()
+            }
+            Err(wait) => {
+                tracing::debug!(%peer, ?wait, "connection timed out");
+                overdue(wait)
+            }
+        };
+        if let Some(reason) = reason {
+            counted.worker.shared.meters.own().refused(reason);
         }
         drop(counted);
     });
@@ -61,10 +72,33 @@ pub(crate) enum Ended {
     Io(#[from] io::Error),
     #[error("the PROXY protocol header is malformed")]
     ProxyHeader,
+    #[error("TLS: {0}")]
+    Tls(#[source] io::Error),
     #[error("HTTP: {0}")]
     Http(#[from] hyper::Error),
     #[error("too many streams were taken back")]
     Flood,
+}
+
+impl Ended {
+    /// What is counted of it: what a request is refused for, and what clients do, is counted elsewhere or not at all.
+    fn reason(&self) -> Option<Refusal> {
+        match self {
+            Self::Tls(_) => Some(Refusal::TlsHandshake),
+            Self::ProxyHeader => Some(Refusal::ProxyProtocol),
+            Self::Io(_) | Self::Http(_) | Self::Flood => None,
+        }
+    }
+}
+
+/// What is counted of a connection that was waited for in vain; that one without a request is closed is no refusal.
+fn overdue(wait: Wait) -> Option<Refusal> {
+    match wait {
+        Wait::Head => Some(Refusal::HeadTimeout),
+        Wait::Write => Some(Refusal::WriteTimeout),
+        Wait::Handshake => Some(Refusal::TlsHandshake),
+        Wait::Nothing | Wait::Idle | Wait::Answer | Wait::Quiet => None,
+    }
 }
 
 /// Finds out who speaks what. `None` when the client left without a word.
@@ -78,13 +112,14 @@ async fn open(
     let listener = &worker.shared.listeners[index];
     let peer = canonical(peer);
     let may_proxy = listener.proxy_protocol.trusted.contains(peer.ip());
-    let Some((ahead, source, spoken)) = look(&mut stream, may_proxy).await? else { return Ok(None) };
+    let Some((ahead, source, spoken)) = look(&mut stream, may_proxy, &watch).await? else { return Ok(None) };
     let peer = source.map_or(peer, canonical);
     let socket = Socket::with_ahead(stream, ahead);
     let (transport, spoken, tls) = match spoken {
         Spoken::Tls => {
             let acceptor = tokio_rustls::TlsAcceptor::from(worker.shared.server_tls.clone());
-            let stream = acceptor.accept(socket).await?;
+            watch.is_for(Wait::Handshake);
+            let stream = acceptor.accept(socket).await.map_err(Ended::Tls)?;
             let session = stream.get_ref().1;
             let spoken = if session.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
             let label = session.negotiated_cipher_suite().map(|suite| TlsLabel::of(suite.suite()));
@@ -111,7 +146,11 @@ enum Spoken {
 
 /// Reads until it is clear what is spoken, and takes the PROXY header off. `None` when the client left without a word.
 /// The caller's watch bounds the wait; a silent connection has nothing built for it.
-async fn look(stream: &mut TcpStream, may_proxy: bool) -> Result<Option<(Vec<u8>, Option<SocketAddr>, Spoken)>, Ended> {
+async fn look(
+    stream: &mut TcpStream,
+    may_proxy: bool,
+    watch: &Watch,
+) -> Result<Option<(Vec<u8>, Option<SocketAddr>, Spoken)>, Ended> {
     let mut ahead = Vec::new();
     let mut source = None;
     let mut proxy = may_proxy;
@@ -123,6 +162,7 @@ async fn look(stream: &mut TcpStream, may_proxy: bool) -> Result<Option<(Vec<u8>
         if stream.read_buf(&mut ahead).await? == 0 {
             return Ok(None);
         }
+        watch.is_for(Wait::Head);
         if proxy {
             match proxy_protocol::parse(&ahead) {
                 Header::Absent => proxy = false,

@@ -23,7 +23,7 @@ pub(crate) enum Wait {
     Nothing = 0,
     /// The first byte of a request, or the next request.
     Idle = 1,
-    /// The rest of a head, or of a handshake.
+    /// The rest of a head.
     Head = 2,
     /// The head of an upstream's answer.
     Answer = 3,
@@ -31,6 +31,8 @@ pub(crate) enum Wait {
     Write = 4,
     /// The next stream of an HTTP/2 connection, or the end of one that is refused: what comes may begin nothing.
     Quiet = 5,
+    /// The rest of a TLS handshake.
+    Handshake = 6,
 }
 
 /// The deadlines of one connection. Shared by its task and its I/O; in fact only ever used on one thread.
@@ -75,6 +77,11 @@ impl Watch {
     pub(crate) fn expect(&self, what: Wait, limit: Duration, now: Instant) {
         let deadline = if limit.is_zero() { 0 } else { self.at(now) + millis(limit).max(1) };
         self.read.store(deadline, Relaxed);
+        self.waiting.store(what as u8, Relaxed);
+    }
+
+    /// What is waited for turns out to be something else; until when stays.
+    pub(crate) fn is_for(&self, what: Wait) {
         self.waiting.store(what as u8, Relaxed);
     }
 
@@ -167,6 +174,7 @@ impl Watch {
             2 => Wait::Head,
             3 => Wait::Answer,
             5 => Wait::Quiet,
+            6 => Wait::Handshake,
             _ => Wait::Nothing,
         })
     }

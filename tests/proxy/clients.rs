@@ -68,6 +68,7 @@ async fn connections_beyond_the_limit_are_refused_and_room_is_found_again() {
     assert!(held[0].still_serves("a.example").await, "others are served");
     let metrics = gateway.admin_text("/metrics").await;
     assert!(metrics.contains("adit_connections_refused_total 1"), "{metrics}");
+    assert!(metrics.contains("adit_refusals_total{reason=\"overloaded\"} 1"), "{metrics}");
     held.truncate(LIMIT / 2);
     eventually("there is room again", async || {
         get(gateway.web(), "a.example", "/").await.is_ok_and(|answer| answer.status == 200)

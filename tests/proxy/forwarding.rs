@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::support::backend::Backend;
 use crate::support::client::{Raw, get};
+use crate::support::eventually;
 use crate::support::gateway::{Gateway, ingress, route, service};
 
 #[tokio::test]
@@ -99,6 +100,8 @@ async fn the_proxy_protocol_of_a_trusted_peer_names_the_client() {
         client.send([header, b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"].concat()).await;
         assert!(client.answer().await.is_none(), "a header that is broken names nobody");
     }
+    let counted = "adit_refusals_total{reason=\"proxy_protocol\"} 2";
+    eventually("both are counted", async || gateway.admin_text("/metrics").await.contains(counted)).await;
     assert_eq!(backend.requests().len(), count);
 }
 

@@ -70,6 +70,9 @@ async fn a_head_that_does_not_come_is_not_waited_for() {
     }
     assert!(since.elapsed() < Duration::from_secs(8), "each within its 300 ms, not within the usual 10 s");
     eventually("it is logged", async || gateway.log().contains("\"wait\":\"Head\"")).await;
+    let counted = "adit_refusals_total{reason=\"head_timeout\"} 5\n";
+    eventually("all but the silent one are counted", async || gateway.admin_text("/metrics").await.contains(counted))
+        .await;
     assert!(backend.requests().is_empty());
 }
 
@@ -83,6 +86,11 @@ async fn a_tls_handshake_that_does_not_go_on_is_not_waited_for() {
     client.send([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00]).await;
     assert!(client.closed().await);
     assert!(since.elapsed() < Duration::from_secs(5));
+    let mut client = Raw::connect(gateway.websecure()).await;
+    client.send([0x16, 0x03, 0x01, 0x00, 0x02, 0x00, 0x00]).await;
+    assert!(client.closed().await, "what is no ClientHello is refused");
+    let counted = "adit_refusals_total{reason=\"tls_handshake\"} 2";
+    eventually("both are counted", async || gateway.admin_text("/metrics").await.contains(counted)).await;
 }
 
 #[tokio::test]
@@ -121,6 +129,8 @@ async fn a_client_that_stops_reading_is_cut_off() {
     client.send("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n").await;
     let end = tokio::time::timeout(Duration::from_secs(15), told.recv()).await;
     assert_eq!(end.expect("within 15 s"), Some("cut off"));
+    let counted = "adit_refusals_total{reason=\"write_timeout\"} 1";
+    eventually("it is counted", async || gateway.admin_text("/metrics").await.contains(counted)).await;
 }
 
 #[tokio::test]

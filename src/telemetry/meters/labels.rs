@@ -151,12 +151,8 @@ closed_set! {
         TlsHandshake = "tls_handshake",
         /// A PROXY protocol header that is not one.
         ProxyProtocol = "proxy_protocol",
-        /// A limit on connections or memory was reached.
+        /// There were as many connections as there may be.
         Overloaded = "overloaded",
-        /// The process is ending.
-        Draining = "draining",
-        /// There is no routing table yet.
-        NotReady = "not_ready",
         /// A bug of ours.
         Internal = "internal",
     }
