@@ -10,7 +10,7 @@ use adit::route::{
     Action, AutomaticRank, HostKind, HostPattern, ListenerSet, Observability, Origin, PathKind, PathMatch, Rank,
     RefusalReason, Route, RouteTable, Tier, TlsUse, VirtualHost,
 };
-use adit::telemetry::meters::{MeterSettings, Meters, Series};
+use adit::telemetry::meters::{MeterSettings, Meters};
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 
 /// As the program has it: compiling is allocating.
@@ -87,24 +87,24 @@ fn table(size: usize) -> Arc<RouteTable> {
     Arc::new(table)
 }
 
-fn series() -> Arc<Series> {
-    Meters::new(MeterSettings::default()).router("", "")
+fn meters() -> Arc<Meters> {
+    Meters::new(MeterSettings::default())
 }
 
-fn make(series: &Arc<Series>) -> impl FnMut(&Arc<Route>) -> Arc<CompiledRoute> + '_ {
-    move |route| Arc::new(CompiledRoute::new(route.clone(), None, None, series.clone()))
+fn make(meters: &Meters) -> impl FnMut(&Arc<Route>) -> Arc<CompiledRoute> + '_ {
+    move |route| Arc::new(CompiledRoute::new(route.clone(), None, meters))
 }
 
 fn compile(c: &mut Criterion) {
-    let series = series();
+    let meters = meters();
     let mut group = c.benchmark_group("compile");
     group.sample_size(20);
     for size in SIZES {
         let table = table(size);
         group.bench_function(BenchmarkId::new("whole", size), |b| {
-            b.iter_with_large_drop(|| Router::compile(None, &table, make(&series)));
+            b.iter_with_large_drop(|| Router::compile(None, &table, make(&meters)));
         });
-        let router = Router::compile(None, &table, make(&series));
+        let router = Router::compile(None, &table, make(&meters));
         let changed = host(size / 2, "/api/v2");
         let changed = Arc::new(RouteTable {
             hosts: table.hosts.update(changed.host.clone(), changed),
@@ -113,7 +113,7 @@ fn compile(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("one changed host", size), |b| {
             b.iter_batched(
                 || (),
-                |()| Router::compile(Some(&router), &changed, make(&series)),
+                |()| Router::compile(Some(&router), &changed, make(&meters)),
                 BatchSize::PerIteration,
             );
         });
@@ -135,10 +135,10 @@ fn lookups(c: &mut Criterion, name: &str, size: usize, router: &Router, requests
 }
 
 fn lookup(c: &mut Criterion) {
-    let series = series();
+    let meters = meters();
     let paths = ["/", "/api/v1/users/42", "/static/assets/logo.svg", "/healthz", "/admin", "/unknown/path"];
     for size in SIZES {
-        let router = Router::compile(None, &table(size), make(&series));
+        let router = Router::compile(None, &table(size), make(&meters));
         // A stride that is prime to the size visits the hosts in an order that is as good as random.
         let hosts = (0..LOOKUPS.min(size.max(64))).map(|n| host_name(n * 7_919 % size));
         let hits: Vec<_> = hosts.enumerate().map(|(n, host)| (host, paths[n % paths.len()].to_owned())).collect();
@@ -150,7 +150,7 @@ fn lookup(c: &mut Criterion) {
 
 /// The dearest lookups: every table is asked, and the last route of a long list wins.
 fn worst(c: &mut Criterion) {
-    let series = series();
+    let meters = meters();
     let mut table = RouteTable::clone(&table(50_000));
     let suffix = "wide.example.com";
     let many = |from: usize, to: usize| {
@@ -167,7 +167,7 @@ fn worst(c: &mut Criterion) {
     table.hosts.insert(wildcard.clone(), virtual_host(wildcard, "wildcard", many(2_000, 2_100)));
     let root = PathMatch::prefix("/").expect("a path");
     table.hosts.insert(HostPattern::Any, virtual_host(HostPattern::Any, "any", many(4_000, 4_100).chain([root])));
-    let router = Router::compile(None, &Arc::new(table), make(&series));
+    let router = Router::compile(None, &Arc::new(table), make(&meters));
     for count in [16, 100, 1_000] {
         let host = format!("h{count}.{suffix}");
         let last = format!("/team-{}/service-{}/x", (count - 1) % 10, count - 1);

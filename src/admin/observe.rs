@@ -30,8 +30,8 @@ pub struct Observer {
 pub struct Counted {
     /// The index that nobody else records under. It takes one writer, and the admin port has several threads.
     index: usize,
-    entry_point: Arc<Series>,
-    routers: [(&'static str, Arc<Series>); ROUTERS.len()],
+    entry_point: Series,
+    routers: [(&'static str, Series); ROUTERS.len()],
 }
 
 impl Counted {

@@ -194,7 +194,7 @@ impl Exchange {
         if let Some(reason) = self.reason {
             shared.meters.own().refused(reason);
         }
-        let observed = self.route.as_ref().is_none_or(|route| route.route.observability.metrics);
+        let observed = self.route.as_ref().is_none_or(|route| route.observability.metrics);
         if connection.listener.metrics && observed {
             let sample = Sample {
                 code: self.grpc_status.unwrap_or(self.status),
@@ -210,10 +210,10 @@ impl Exchange {
                 series.record(worker, &sample);
             }
             if let Some(route) = &self.route {
-                route.record(worker, &sample);
+                route.record(&shared.meters, worker, &sample);
             }
         }
-        let logged = self.route.as_ref().is_none_or(|route| route.route.observability.access_logs);
+        let logged = self.route.as_ref().is_none_or(|route| route.observability.access_logs);
         if let (Some(log), Some(access), true) = (self.log.take(), &shared.access_log, logged)
             && access.wants(self.status, self.retries, duration)
         {

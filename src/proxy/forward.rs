@@ -15,7 +15,7 @@ use super::headers::{self, Said};
 use super::router::CompiledRoute;
 use super::serve::replayable;
 use super::upstream::{Answer, Failure, Reply, Sent, attempt};
-use crate::route::{Action, HostHeader};
+use crate::route::HostHeader;
 use crate::telemetry::meters::Retry;
 
 /// A request, ready to be sent.
@@ -53,11 +53,10 @@ pub(crate) async fn forward(
     route: &Arc<CompiledRoute>,
     mut outgoing: Box<Outgoing>,
 ) -> Result<Box<Response<Body>>, Refused> {
-    let (Action::Forward(upstream), Some(target), Some(request)) =
-        (&route.route.action, &route.upstream, &mut outgoing.request)
-    else {
+    let (Some(target), Some(request)) = (&route.upstream, &mut outgoing.request) else {
         return Err(exchange.refuse(Error::NoEndpoint));
     };
+    let upstream = &target.spec;
     let safe = replayable(request.method());
     let mut choice = Choice::new(target, request);
     let worker = exchange.connection.worker.clone();
@@ -101,7 +100,7 @@ pub(crate) async fn forward(
         }
         exchange.retried();
         worker.shared.meters.own().retried(reason);
-        route.retried();
+        route.retried(&worker.shared.meters);
         last = error;
         died = (error == Error::UpstreamClosed).then(|| lease.endpoint().clone());
     }

@@ -200,16 +200,11 @@ impl Proxy {
     }
 
     fn compile(&self, route: &Arc<Route>) -> Arc<CompiledRoute> {
-        let meters = &self.shared.meters;
-        let origin = &route.origin;
         let upstream = match &route.action {
             Action::Forward(upstream) => Some(self.upstreams.state(upstream)),
             _ => None,
         };
-        let forwards = origin.service.clone().filter(|_| upstream.is_some());
-        let service = forwards.map(|service| meters.service(service));
-        let router = meters.router(origin.name.clone(), origin.service.clone().unwrap_or_default());
-        Arc::new(CompiledRoute::new(route.clone(), upstream, service, router))
+        Arc::new(CompiledRoute::new(route.clone(), upstream, &self.shared.meters))
     }
 
     /// Balances over these endpoints from the next request on.

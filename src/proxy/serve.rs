@@ -76,22 +76,24 @@ fn receive(connection: &Rc<Connection>, mut parts: Box<Parts>, body: ClientBody)
     let Some(route) = route else { return Err(exchange.refuse(Error::NoRoute)) };
     exchange.routed(&route);
     // 7 action
-    match &route.route.action {
-        Action::Forward(upstream) => {
-            if parts.method == Method::OPTIONS && is_last_hop(&mut parts.headers) {
-                return Ok(Next::Answer(Box::new(options(&mut exchange))));
-            }
-            let wish = if marks.upgrade { upgrade::requested(&parts) } else { None };
-            let received = Received { parts, marks, body, port };
-            let outgoing = match prepare(connection, &mut exchange, upstream, received, wish.is_some()) {
-                Ok(outgoing) => outgoing,
-                Err(error) => return Err(exchange.refuse(error)),
-            };
-            Ok(match wish {
-                Some(wish) => Next::Tunnel { exchange, route, outgoing, wish: Box::new(wish) },
-                None => Next::Forward { exchange, route, outgoing },
-            })
+    if let Some(target) = &route.upstream {
+        if parts.method == Method::OPTIONS && is_last_hop(&mut parts.headers) {
+            return Ok(Next::Answer(Box::new(options(&mut exchange))));
         }
+        let wish = if marks.upgrade { upgrade::requested(&parts) } else { None };
+        let received = Received { parts, marks, body, port };
+        let outgoing = match prepare(connection, &mut exchange, &target.spec, received, wish.is_some()) {
+            Ok(outgoing) => outgoing,
+            Err(error) => return Err(exchange.refuse(error)),
+        };
+        return Ok(match wish {
+            Some(wish) => Next::Tunnel { exchange, route, outgoing, wish: Box::new(wish) },
+            None => Next::Forward { exchange, route, outgoing },
+        });
+    }
+    match &route.route.action {
+        // Without an upstream there is no endpoint either.
+        Action::Forward(_) => Err(exchange.refuse(Error::NoEndpoint)),
         Action::Redirect(redirect) => Ok(Next::Answer(Box::new(redirect::answer(&mut exchange, redirect, &parts)))),
         Action::Internal(page) => {
             let response = (connection.worker.shared.internal)(*page, &parts);

@@ -52,7 +52,7 @@ pub(crate) struct Shared {
     pub(crate) epoch: Instant,
     pub(crate) seed: u64,
     pub(crate) listeners: Vec<Arc<Listener>>,
-    pub(crate) listener_meters: Vec<Arc<Series>>,
+    pub(crate) listener_meters: Vec<Series>,
     pub(crate) open_connections: Vec<Arc<OpenConnections>>,
     pub(crate) transport: Transport,
     pub(crate) host_name: HeaderValue,

@@ -15,7 +15,7 @@ use super::headers::{clean_response, has_token};
 use super::router::CompiledRoute;
 use super::tunnel;
 use super::upstream::{Answer, Failure, Sent, upgrade};
-use crate::route::{Action, HostHeader};
+use crate::route::HostHeader;
 
 /// An upgrade that a client asks for.
 pub(crate) struct Wish {
@@ -45,11 +45,10 @@ pub(crate) async fn tunnel(
     mut outgoing: Box<Outgoing>,
     wish: Box<Wish>,
 ) -> Result<Box<Response<Body>>, Refused> {
-    let (Action::Forward(upstream), Some(target), Some(request)) =
-        (&route.route.action, &route.upstream, &mut outgoing.request)
-    else {
+    let (Some(target), Some(request)) = (&route.upstream, &mut outgoing.request) else {
         return Err(exchange.refuse(Error::NoEndpoint));
     };
+    let upstream = &target.spec;
     let worker = exchange.connection.worker.clone();
     request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     request.headers_mut().insert(header::UPGRADE, wish.token.clone());

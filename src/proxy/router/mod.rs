@@ -10,52 +10,83 @@ mod paths;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashTable;
 
 use super::upstream::state::UpstreamState;
-use crate::route::{Route, RouteTable};
-use crate::telemetry::meters::{Sample, Series};
+use crate::route::{Observability, Route, RouteTable};
+use crate::telemetry::meters::{Meters, Sample, Series};
 use host::{Found, HostRoutes};
 
-/// A route with what serving it needs, made once.
+/// A route with what serving it needs, made once. What the usual request needs of the route is here a second time: of
+/// tens of thousands of routes, few are in any cache.
 #[derive(Debug)]
 pub struct CompiledRoute {
     /// The route.
     pub route: Arc<Route>,
     /// Its upstream, if it forwards.
     pub upstream: Option<Arc<UpstreamState>>,
-    /// Where its service's requests are counted, if it forwards.
-    service: Option<Arc<Series>>,
-    /// Where its own are.
-    router: Arc<Series>,
+    /// What is recorded of its requests.
+    pub observability: Observability,
+    /// Where its service's requests are counted, if it forwards, and where its own are: from the first request on.
+    service: OnceLock<Series>,
+    router: OnceLock<Series>,
 }
 
 impl CompiledRoute {
-    /// A route, and where its requests go and are counted.
-    pub fn new(
-        route: Arc<Route>,
-        upstream: Option<Arc<UpstreamState>>,
-        service: Option<Arc<Series>>,
-        router: Arc<Series>,
-    ) -> Self {
-        Self { route, upstream, service, router }
+    /// A route, and where its requests go. What has been counted of its name goes on.
+    pub fn new(route: Arc<Route>, upstream: Option<Arc<UpstreamState>>, meters: &Meters) -> Self {
+        let compiled = Self {
+            observability: route.observability,
+            upstream,
+            service: OnceLock::new(),
+            router: OnceLock::new(),
+            route,
+        };
+        let (router, service) = compiled.names();
+        if let Some(known) = meters.known_router(router, &service.cloned().unwrap_or_default()) {
+            let _ = compiled.router.set(known);
+        }
+        if let Some(known) = compiled.own_service().and_then(|service| meters.known_service(service)) {
+            let _ = compiled.service.set(known);
+        }
+        compiled
     }
 
     /// Counts one exchange. `worker` is the caller's own index.
-    pub fn record(&self, worker: usize, sample: &Sample) {
-        self.router.record(worker, sample);
-        if let Some(service) = &self.service {
+    pub fn record(&self, meters: &Meters, worker: usize, sample: &Sample) {
+        let router = self.router.get_or_init(|| {
+            let (router, service) = self.names();
+            meters.router(router.clone(), service.cloned().unwrap_or_default())
+        });
+        router.record(worker, sample);
+        if let Some(service) = self.service(meters) {
             service.record(worker, sample);
         }
     }
 
     /// Counts one retry.
-    pub fn retried(&self) {
-        if let Some(service) = &self.service {
+    pub fn retried(&self, meters: &Meters) {
+        if let Some(service) = self.service(meters) {
             service.retried();
         }
+    }
+
+    fn names(&self) -> (&Arc<str>, Option<&Arc<str>>) {
+        (&self.route.origin.name, self.route.origin.service.as_ref())
+    }
+
+    /// The service that it forwards to.
+    fn own_service(&self) -> Option<&Arc<str>> {
+        self.route.origin.service.as_ref().filter(|_| self.upstream.is_some())
+    }
+
+    fn service(&self, meters: &Meters) -> Option<&Series> {
+        self.service.get().or_else(|| {
+            let name = self.own_service()?;
+            Some(self.service.get_or_init(|| meters.service(name.clone())))
+        })
     }
 }
 

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::{CompiledRoute, Lookup, Router};
+use crate::proxy::upstream::state::Upstreams;
 use crate::route::{
-    Action, AutomaticRank, Explicit, HostKind, HostPattern, ListenerSet, Observability, Origin, PathKind, PathMatch,
-    Rank, RefusalReason, RegexBudget, Route, RouteTable, Tier, TlsUse, VirtualHost,
+    Action, AutomaticRank, Balance, Explicit, HostHeader, HostKind, HostPattern, ListenerSet, Observability, Origin,
+    PathKind, PathMatch, PortRef, Protocol, Rank, RefusalReason, RegexBudget, Route, RouteTable, Tier, TlsUse,
+    Upstream, UpstreamId, VirtualHost,
 };
 use crate::telemetry::meters::{MeterSettings, Meters, MethodLabel, ProtocolLabel, Sample};
 
@@ -110,7 +112,7 @@ fn table(drafts: &[Draft]) -> Arc<RouteTable> {
 }
 
 fn make(route: &Arc<Route>) -> Arc<CompiledRoute> {
-    Arc::new(CompiledRoute::new(route.clone(), None, None, Meters::new(MeterSettings::default()).router("", "")))
+    Arc::new(CompiledRoute::new(route.clone(), None, &Meters::new(MeterSettings::default())))
 }
 
 fn compile(drafts: &[Draft]) -> Router {
@@ -427,28 +429,41 @@ fn a_host_that_goes_leaves_nothing_behind() {
 fn an_exchange_counts_for_its_router_and_its_service_and_a_retry_for_the_service() {
     let meters = Meters::new(MeterSettings { routers: true, ..MeterSettings::default() });
     let table = table(&[draft("a.x", prefix("/"))]);
+    let spec = Arc::new(Upstream {
+        id: UpstreamId::new("n", "s", PortRef::Number(80)),
+        protocol: Protocol::Http,
+        host_header: HostHeader::Pass,
+        balance: Balance::PeakEwma,
+        sticky: None,
+    });
+    let upstreams = Upstreams::new();
     let router = Router::compile(None, &table, |route| {
-        let (service, router) = (meters.service("s"), meters.router("r", "s"));
-        Arc::new(CompiledRoute::new(route.clone(), None, Some(service), router))
+        let origin = Origin { name: "r".into(), service: Some("s".into()), ..(*route.origin).clone() };
+        let route = Arc::new(Route { origin: Arc::new(origin), ..(**route).clone() });
+        Arc::new(CompiledRoute::new(route, Some(upstreams.state(&spec)), &meters))
     });
     let route = router.find(&lookup("a.x", "/")).expect("the route");
-    route.retried();
-    route.record(
-        0,
-        &Sample {
-            code: 200,
-            method: MethodLabel::Get,
-            protocol: ProtocolLabel::Http,
-            duration: std::time::Duration::ZERO,
-            request_bytes: 0,
-            response_bytes: 0,
-            tls: None,
-        },
-    );
+    route.retried(&meters);
+    let sample = Sample {
+        code: 200,
+        method: MethodLabel::Get,
+        protocol: ProtocolLabel::Http,
+        duration: std::time::Duration::ZERO,
+        request_bytes: 0,
+        response_bytes: 0,
+        tls: None,
+    };
+    route.record(&meters, 0, &sample);
+    // Compiled anew before the next request, it goes on counting where it was.
+    let again = CompiledRoute::new(route.route.clone(), route.upstream.clone(), &meters);
+    drop(router);
+    meters.render();
+    meters.render();
+    again.record(&meters, 0, &sample);
     let page = meters.render();
     for expected in [
-        "traefik_router_requests_total{code=\"200\",method=\"GET\",protocol=\"http\",router=\"r\",service=\"s\"} 1\n",
-        "traefik_service_requests_total{code=\"200\",method=\"GET\",protocol=\"http\",service=\"s\"} 1\n",
+        "traefik_router_requests_total{code=\"200\",method=\"GET\",protocol=\"http\",router=\"r\",service=\"s\"} 2\n",
+        "traefik_service_requests_total{code=\"200\",method=\"GET\",protocol=\"http\",service=\"s\"} 2\n",
         "traefik_service_retries_total{service=\"s\"} 1\n",
     ] {
         assert!(page.contains(expected), "{expected}\nis missing in\n{page}");

@@ -50,7 +50,7 @@ pub struct Meters {
     settings: MeterSettings,
     bounds_ns: Arc<[u64]>,
     /// What [`Self::router`] gives while its label is off: it records nothing.
-    off: Arc<Series>,
+    off: Series,
     kept: Mutex<Kept>,
     own: Own,
     reloads: AtomicU64,
@@ -60,9 +60,9 @@ pub struct Meters {
 /// The series that exist, by name.
 #[derive(Debug, Default)]
 struct Kept {
-    entry_points: HashMap<Arc<str>, Arc<Series>>,
-    services: HashMap<Arc<str>, Arc<Series>>,
-    routers: HashMap<(Arc<str>, Arc<str>), Arc<Series>>,
+    entry_points: HashMap<Arc<str>, Series>,
+    services: HashMap<Arc<str>, Series>,
+    routers: HashMap<(Arc<str>, Arc<str>), Series>,
     connections: BTreeMap<String, Arc<OpenConnections>>,
     certificates: Vec<CertificateMeter>,
     servers: Vec<ServerMeter>,
@@ -118,8 +118,8 @@ impl Meters {
         let bounds_ns = settings.buckets.iter().map(|bound| (bound * 1e9).round() as u64).collect();
         Arc::new(Self {
             settings,
+            off: Series::new(0, &bounds_ns),
             bounds_ns,
-            off: Arc::new(Series::new(0, [].into())),
             kept: Mutex::default(),
             own: Own::default(),
             reloads: AtomicU64::new(0),
@@ -128,7 +128,7 @@ impl Meters {
     }
 
     /// The series of the entry point `name`. Dropping the last handle removes it, after one more scrape.
-    pub fn entry_point(&self, name: &str) -> Arc<Series> {
+    pub fn entry_point(&self, name: &str) -> Series {
         if !self.settings.entry_points {
             return self.off.clone();
         }
@@ -136,7 +136,7 @@ impl Meters {
     }
 
     /// The series of a service, by its qualified name.
-    pub fn service(&self, name: impl Into<Arc<str>>) -> Arc<Series> {
+    pub fn service(&self, name: impl Into<Arc<str>>) -> Series {
         if !self.settings.services {
             return self.off.clone();
         }
@@ -144,11 +144,21 @@ impl Meters {
     }
 
     /// The series of a router and the service that it forwards to, by their qualified names.
-    pub fn router(&self, router: impl Into<Arc<str>>, service: impl Into<Arc<str>>) -> Arc<Series> {
+    pub fn router(&self, router: impl Into<Arc<str>>, service: impl Into<Arc<str>>) -> Series {
         if !self.settings.routers {
             return self.off.clone();
         }
         self.with(|kept| self.hold(&mut kept.routers, (router.into(), service.into())))
+    }
+
+    /// The series of a service, if there is one already.
+    pub fn known_service(&self, name: &Arc<str>) -> Option<Series> {
+        self.with(|kept| kept.services.get(name).cloned())
+    }
+
+    /// The series of a router and its service, if there is one already.
+    pub fn known_router(&self, router: &Arc<str>, service: &Arc<str>) -> Option<Series> {
+        self.with(|kept| kept.routers.get(&(router.clone(), service.clone())).cloned())
     }
 
     /// The count of open connections of the entry point `name`.
@@ -216,11 +226,8 @@ impl Meters {
         page.render()
     }
 
-    fn hold<K: Hash + Eq>(&self, series: &mut HashMap<K, Arc<Series>>, name: K) -> Arc<Series> {
-        series
-            .entry(name)
-            .or_insert_with(|| Arc::new(Series::new(self.settings.workers, self.bounds_ns.clone())))
-            .clone()
+    fn hold<K: Hash + Eq>(&self, series: &mut HashMap<K, Series>, name: K) -> Series {
+        series.entry(name).or_insert_with(|| Series::new(self.settings.workers, &self.bounds_ns)).clone()
     }
 
     fn with<T>(&self, with: impl FnOnce(&mut Kept) -> T) -> T {
@@ -229,10 +236,10 @@ impl Meters {
 }
 
 /// All of them, by name. Those that nobody holds any more are forgotten: this scrape is the last to see them.
-fn taken<K: Hash + Ord + Clone>(series: &mut HashMap<K, Arc<Series>>) -> BTreeMap<K, Arc<Series>> {
+fn taken<K: Hash + Ord + Clone>(series: &mut HashMap<K, Series>) -> BTreeMap<K, Series> {
     let all = series.iter().map(|(name, series)| (name.clone(), series.clone())).collect();
     // One holder is the map itself, the other is the copy just made.
-    series.retain(|_, series| Arc::strong_count(series) > 2);
+    series.retain(|_, series| series.holders() > 2);
     all
 }
 

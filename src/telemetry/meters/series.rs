@@ -26,19 +26,30 @@ pub struct Sample {
     pub tls: Option<TlsLabel>,
 }
 
-/// The counts of one entry point, router or service.
+/// The counts of one entry point, router or service; a copy counts in the same place.
+#[derive(Clone, Debug)]
+pub struct Series(Arc<[Slot]>);
+
+/// What one worker writes: no other thread stores here, so a load and a store do for an addition. All that the usual
+/// exchange needs is in its two cache lines: of tens of thousands of routers, few are in any cache.
 #[derive(Debug)]
-pub struct Series {
+#[repr(align(128))] // prefetchers pull two lines in together
+struct Slot {
     /// Upper bounds of the histogram, nanoseconds, ascending.
     bounds: Arc<[u64]>,
-    workers: Box<[OnceLock<Box<Slot>>]>,
+    /// The combination of labels that came first, if its buckets fit.
+    first: OnceLock<u32>,
+    counts: Counts<[AtomicU64; USUAL]>,
     retries: AtomicU64,
+    more: OnceLock<Box<More>>,
 }
 
-/// What one worker writes: no other thread stores here, so a load and a store do for an addition.
+/// As many buckets have room in a slot: Traefik's bounds make five.
+const USUAL: usize = 6;
+
+/// All further combinations of labels.
 #[derive(Debug, Default)]
-#[repr(align(128))] // two cache lines, which prefetchers pull in together
-struct Slot {
+struct More {
     exchanges: [OnceLock<Box<Cell>>; 8],
     tls: OnceLock<Box<Cell>>,
 }
@@ -47,12 +58,38 @@ struct Slot {
 #[derive(Debug)]
 struct Cell {
     key: u32,
+    counts: Counts<Box<[AtomicU64]>>,
+    next: OnceLock<Box<Cell>>,
+}
+
+#[derive(Debug, Default)]
+struct Counts<B> {
     duration_ns: AtomicU64,
     request_bytes: AtomicU64,
     response_bytes: AtomicU64,
     /// Exchanges by bucket, not cumulative; the last one is `+Inf`.
-    buckets: Box<[AtomicU64]>,
-    next: OnceLock<Box<Cell>>,
+    buckets: B,
+}
+
+impl<B: AsRef<[AtomicU64]>> Counts<B> {
+    fn record(&self, sample: &Sample, nanos: u64, bucket: usize) {
+        add(&self.duration_ns, nanos);
+        add(&self.request_bytes, sample.request_bytes);
+        add(&self.response_bytes, sample.response_bytes);
+        if let Some(bucket) = self.buckets.as_ref().get(bucket) {
+            add(bucket, 1);
+        }
+    }
+
+    fn add_to(&self, sum: &mut Sum, buckets: usize) {
+        sum.buckets.resize(buckets, 0);
+        for (sum, bucket) in sum.buckets.iter_mut().zip(self.buckets.as_ref()) {
+            *sum = sum.wrapping_add(bucket.load(Relaxed));
+        }
+        sum.duration_ns = sum.duration_ns.wrapping_add(self.duration_ns.load(Relaxed));
+        sum.request_bytes = sum.request_bytes.wrapping_add(self.request_bytes.load(Relaxed));
+        sum.response_bytes = sum.response_bytes.wrapping_add(self.response_bytes.load(Relaxed));
+    }
 }
 
 /// The sums over all workers of one combination of labels.
@@ -71,48 +108,81 @@ impl Sum {
     }
 }
 
-impl Series {
-    pub(super) fn new(workers: usize, bounds: Arc<[u64]>) -> Self {
-        Self { bounds, workers: (0..workers).map(|_| OnceLock::new()).collect(), retries: AtomicU64::new(0) }
+impl Slot {
+    fn new(bounds: Arc<[u64]>) -> Self {
+        Self {
+            bounds,
+            first: OnceLock::new(),
+            counts: Counts::default(),
+            retries: AtomicU64::new(0),
+            more: OnceLock::new(),
+        }
     }
 
-    /// Records one exchange. `worker` is the caller's own index: each index has one thread. Costs some 10 ns and shares
-    /// no cache line with other workers.
-    pub fn record(&self, worker: usize, sample: &Sample) {
-        let Some(slot) = self.workers.get(worker) else { return };
-        let slot = slot.get_or_init(Box::default);
+    fn buckets(&self) -> usize {
+        self.bounds.len() + 1
+    }
+
+    fn record(&self, sample: &Sample) {
         let key = exchange_key(sample);
         let nanos = u64::try_from(sample.duration.as_nanos()).unwrap_or(u64::MAX);
-        let Some(head) = slot.exchanges.get(place(key)) else { return };
-        let cell = find(head, key, self.bounds.len() + 1);
-        add(&cell.duration_ns, nanos);
-        add(&cell.request_bytes, sample.request_bytes);
-        add(&cell.response_bytes, sample.response_bytes);
         let bucket = self.bounds.iter().take_while(|bound| nanos > **bound).count();
-        if let Some(bucket) = cell.buckets.get(bucket) {
-            add(bucket, 1);
+        if self.buckets() <= USUAL && *self.first.get_or_init(|| key) == key {
+            self.counts.record(sample, nanos, bucket);
+        } else if let Some(head) = self.more().exchanges.get(place(key)) {
+            find(head, key, self.buckets()).counts.record(sample, nanos, bucket);
         }
         if let Some(tls) = sample.tls
-            && let Some(count) = find(&slot.tls, tls.key(), 1).buckets.first()
+            && let Some(count) = find(&self.more().tls, tls.key(), 1).counts.buckets.first()
         {
             add(count, 1);
         }
     }
 
+    fn more(&self) -> &More {
+        self.more.get_or_init(Box::default)
+    }
+}
+
+impl Series {
+    pub(super) fn new(workers: usize, bounds: &Arc<[u64]>) -> Self {
+        Self((0..workers).map(|_| Slot::new(bounds.clone())).collect())
+    }
+
+    /// How many copies there are.
+    pub(super) fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
+    /// Records one exchange. `worker` is the caller's own index: each index has one thread. Costs some 10 ns and shares
+    /// no cache line with other workers.
+    pub fn record(&self, worker: usize, sample: &Sample) {
+        if let Some(slot) = self.0.get(worker) {
+            slot.record(sample);
+        }
+    }
+
     /// Counts one retry (of a service). Rare, so all workers share the counter.
     pub fn retried(&self) {
-        self.retries.fetch_add(1, Relaxed);
+        if let Some(slot) = self.0.first() {
+            slot.retries.fetch_add(1, Relaxed);
+        }
     }
 
     pub(super) fn retries(&self) -> u64 {
-        self.retries.load(Relaxed)
+        self.0.iter().map(|slot| slot.retries.load(Relaxed)).sum()
     }
 
     /// The sums by exchange key.
     pub(super) fn exchanges(&self) -> BTreeMap<u32, Sum> {
         let mut sums = BTreeMap::new();
-        for head in self.workers.iter().filter_map(OnceLock::get).flat_map(|slot| &slot.exchanges) {
-            collect(head, &mut sums);
+        for slot in &*self.0 {
+            if let Some(key) = slot.first.get() {
+                slot.counts.add_to(sums.entry(*key).or_default(), slot.buckets());
+            }
+            for head in slot.more.get().into_iter().flat_map(|more| &more.exchanges) {
+                collect(head, &mut sums);
+            }
         }
         sums
     }
@@ -120,8 +190,8 @@ impl Series {
     /// The exchanges over TLS, by [`TlsLabel::key`].
     pub(super) fn tls(&self) -> BTreeMap<u32, Sum> {
         let mut sums = BTreeMap::new();
-        for slot in self.workers.iter().filter_map(OnceLock::get) {
-            collect(&slot.tls, &mut sums);
+        for more in self.0.iter().filter_map(|slot| slot.more.get()) {
+            collect(&more.tls, &mut sums);
         }
         sums
     }
@@ -142,14 +212,10 @@ fn find(head: &OnceLock<Box<Cell>>, key: u32, buckets: usize) -> &Cell {
 
 impl Cell {
     fn new(key: u32, buckets: usize) -> Box<Self> {
-        Box::new(Self {
-            key,
-            duration_ns: AtomicU64::new(0),
-            request_bytes: AtomicU64::new(0),
-            response_bytes: AtomicU64::new(0),
-            buckets: (0..buckets).map(|_| AtomicU64::new(0)).collect(),
-            next: OnceLock::new(),
-        })
+        let buckets = (0..buckets).map(|_| AtomicU64::new(0)).collect();
+        let none = || AtomicU64::new(0);
+        let counts = Counts { duration_ns: none(), request_bytes: none(), response_bytes: none(), buckets };
+        Box::new(Self { key, counts, next: OnceLock::new() })
     }
 }
 
@@ -160,14 +226,7 @@ fn add(cell: &AtomicU64, value: u64) {
 fn collect(head: &OnceLock<Box<Cell>>, sums: &mut BTreeMap<u32, Sum>) {
     let mut at = head.get();
     while let Some(cell) = at {
-        let sum = sums.entry(cell.key).or_default();
-        sum.buckets.resize(cell.buckets.len(), 0);
-        for (sum, bucket) in sum.buckets.iter_mut().zip(&cell.buckets) {
-            *sum = sum.wrapping_add(bucket.load(Relaxed));
-        }
-        sum.duration_ns = sum.duration_ns.wrapping_add(cell.duration_ns.load(Relaxed));
-        sum.request_bytes = sum.request_bytes.wrapping_add(cell.request_bytes.load(Relaxed));
-        sum.response_bytes = sum.response_bytes.wrapping_add(cell.response_bytes.load(Relaxed));
+        cell.counts.add_to(sums.entry(cell.key).or_default(), cell.counts.buckets.len());
         at = cell.next.get();
     }
 }
@@ -229,7 +288,7 @@ mod tests {
 
     #[test]
     fn the_cells_of_all_workers_add_up() {
-        let series = Series::new(2, [100_000_000, 300_000_000].into());
+        let series = Series::new(2, &[100_000_000, 300_000_000].into());
         std::thread::scope(|scope| {
             for worker in 0..2 {
                 let series = &series;
@@ -252,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_backend_cannot_make_a_series_for_every_number() {
-        let series = Series::new(1, [].into());
+        let series = Series::new(1, &[].into());
         for code in 100..1000 {
             series.record(0, &sample(code, Duration::ZERO));
         }
@@ -260,7 +319,18 @@ mod tests {
     }
 
     #[test]
+    fn more_buckets_than_usual_are_counted_as_well() {
+        let bounds: Arc<[u64]> = (1..=10).map(|bound| bound * 1_000_000).collect();
+        let series = Series::new(1, &bounds);
+        for millis in 0..20 {
+            series.record(0, &sample(200, Duration::from_millis(millis)));
+        }
+        let sums: Vec<_> = series.exchanges().into_values().map(|sum| sum.buckets).collect();
+        assert_eq!(sums, [[2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 9]]);
+    }
+
+    #[test]
     fn an_unknown_worker_is_ignored() {
-        Series::new(1, [].into()).record(7, &sample(200, Duration::ZERO));
+        Series::new(1, &[].into()).record(7, &sample(200, Duration::ZERO));
     }
 }
