@@ -80,7 +80,12 @@ pub(crate) fn rows() -> Vec<Row> {
             stage.recorder.answers(large(64));
             let mut client = Raw::connect(stage.gateway.web()).await;
             client.send("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n").await;
-            eventually("the gateway gives up", async || stage.gateway.log().contains("timed out")).await;
+            // Because it stalls, or, on a machine that is slow to fill the sockets, because all of it takes too long.
+            let given_up = ["timed out", "an answer was cut short"];
+            eventually("the gateway gives up", async || {
+                given_up.iter().any(|words| stage.gateway.log().contains(words))
+            })
+            .await;
             assert!(client.answer().await.is_none(), "it must not look whole");
         }),
         Row::apart(167, "a head byte by byte: its connection ends when its time is over", async || {
