@@ -35,7 +35,7 @@ pub struct CompiledRoute {
 }
 
 impl CompiledRoute {
-    /// A route, and where its requests go. What has been counted of its name goes on.
+    /// A route, and where its requests go. What is counted of its name goes on.
     pub fn new(route: Arc<Route>, upstream: Option<Arc<UpstreamState>>, meters: &Meters) -> Self {
         let compiled = Self {
             observability: route.observability,

@@ -1,4 +1,4 @@
-//! Metrics: handles that are made once when a table is compiled, and the page that a scrape reads.
+//! Metrics: handles that are made once, at the first request of what they count, and the page that a scrape reads.
 
 mod catalog;
 mod labels;
@@ -8,8 +8,8 @@ mod process;
 mod series;
 mod traffic;
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::Hash;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -57,12 +57,15 @@ pub struct Meters {
     last_reload: AtomicU64,
 }
 
+/// How many series are looked at under one lock.
+const AT_ONCE: usize = 128;
+
 /// The series that exist, by name.
 #[derive(Debug, Default)]
 struct Kept {
-    entry_points: HashMap<Arc<str>, Series>,
-    services: HashMap<Arc<str>, Series>,
-    routers: HashMap<(Arc<str>, Arc<str>), Series>,
+    entry_points: BTreeMap<Arc<str>, Series>,
+    services: BTreeMap<Arc<str>, Series>,
+    routers: BTreeMap<(Arc<str>, Arc<str>), Series>,
     connections: BTreeMap<String, Arc<OpenConnections>>,
     certificates: Vec<CertificateMeter>,
     servers: Vec<ServerMeter>,
@@ -153,11 +156,17 @@ impl Meters {
 
     /// The series of a service, if there is one already.
     pub fn known_service(&self, name: &Arc<str>) -> Option<Series> {
+        if !self.settings.services {
+            return None;
+        }
         self.with(|kept| kept.services.get(name).cloned())
     }
 
     /// The series of a router and its service, if there is one already.
     pub fn known_router(&self, router: &Arc<str>, service: &Arc<str>) -> Option<Series> {
+        if !self.settings.routers {
+            return None;
+        }
         self.with(|kept| kept.routers.get(&(router.clone(), service.clone())).cloned())
     }
 
@@ -197,7 +206,7 @@ impl Meters {
         let mut page = Page::default();
         page.number(c::CONFIG_RELOADS, &[], self.reloads.load(Relaxed) as f64);
         page.number(c::CONFIG_LAST_RELOAD, &[], self.last_reload.load(Relaxed) as f64);
-        let (entry_points, services, routers) = self.with(|kept| {
+        self.with(|kept| {
             for (name, open) in &kept.connections {
                 page.number(c::OPEN_CONNECTIONS, &[name, "TCP"], open.0.load(Relaxed) as f64);
             }
@@ -208,9 +217,10 @@ impl Meters {
             for server in &kept.servers {
                 page.number(c::SERVICE_SERVER_UP, &[&server.service, &server.url], f64::from(u8::from(server.up)));
             }
-            (taken(&mut kept.entry_points), taken(&mut kept.services), taken(&mut kept.routers))
         });
-        // Outside the lock: a table that is being compiled does not wait for a page of megabytes.
+        let entry_points = self.taken(|kept| &mut kept.entry_points);
+        let services = self.taken(|kept| &mut kept.services);
+        let routers = self.taken(|kept| &mut kept.routers);
         let bounds = &self.settings.buckets;
         for (name, series) in entry_points {
             traffic::entry_point(&mut page, bounds, &name, &series);
@@ -226,21 +236,36 @@ impl Meters {
         page.render()
     }
 
-    fn hold<K: Hash + Eq>(&self, series: &mut HashMap<K, Series>, name: K) -> Series {
+    fn hold<K: Ord>(&self, series: &mut BTreeMap<K, Series>, name: K) -> Series {
         series.entry(name).or_insert_with(|| Series::new(self.settings.workers, &self.bounds_ns)).clone()
+    }
+
+    /// All of them, by name. Those that nobody holds any more are forgotten: this scrape is the last to see them. A worker
+    /// that serves a route for the first time waits for a few of them at most, not for a page of megabytes.
+    fn taken<K: Ord + Clone>(&self, of: impl Fn(&mut Kept) -> &mut BTreeMap<K, Series>) -> Vec<(K, Series)> {
+        let mut all = Vec::<(K, Series)>::new();
+        loop {
+            let some = self.with(|kept| {
+                let series = of(kept);
+                let after = all.last().map_or(Bound::Unbounded, |(name, _)| Bound::Excluded(name));
+                let range = series.range((after, Bound::Unbounded)).take(AT_ONCE);
+                let some: Vec<_> = range.map(|(name, series)| (name.clone(), series.clone())).collect();
+                // One holder is the map itself, the other is the copy just made.
+                for (name, _) in some.iter().filter(|(_, series)| series.holders() <= 2) {
+                    series.remove(name);
+                }
+                some
+            });
+            if some.is_empty() {
+                return all;
+            }
+            all.extend(some);
+        }
     }
 
     fn with<T>(&self, with: impl FnOnce(&mut Kept) -> T) -> T {
         with(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-/// All of them, by name. Those that nobody holds any more are forgotten: this scrape is the last to see them.
-fn taken<K: Hash + Ord + Clone>(series: &mut HashMap<K, Series>) -> BTreeMap<K, Series> {
-    let all = series.iter().map(|(name, series)| (name.clone(), series.clone())).collect();
-    // One holder is the map itself, the other is the copy just made.
-    series.retain(|_, series| series.holders() > 2);
-    all
 }
 
 #[cfg(test)]

@@ -30,8 +30,9 @@ pub struct Sample {
 #[derive(Clone, Debug)]
 pub struct Series(Arc<[Slot]>);
 
-/// What one worker writes: no other thread stores here, so a load and a store do for an addition. All that the usual
-/// exchange needs is in its two cache lines: of tens of thousands of routers, few are in any cache.
+/// What one worker writes: no other thread stores here but for retries, so a load and a store do for an addition. All that
+/// a plain exchange with the first combination of labels needs is in its two cache lines: of tens of thousands of routers,
+/// few are in any cache.
 #[derive(Debug)]
 #[repr(align(128))] // prefetchers pull two lines in together
 struct Slot {
