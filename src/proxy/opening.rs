@@ -123,10 +123,16 @@ async fn open(
             let session = stream.get_ref().1;
             let spoken = if session.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
             let label = session.negotiated_cipher_suite().map(|suite| TlsLabel::of(suite.suite()));
-            watch.expect(Wait::Head, listener.timeouts.head, Instant::now());
+            let wait = if spoken == Spoken::Http2 { Wait::Quiet } else { Wait::Idle };
+            watch.expect(wait, listener.timeouts.head, Instant::now());
             (Transport::Server(Box::new(stream)), spoken, label)
         }
-        plain => (Transport::Plain(socket), plain, None),
+        Spoken::Http2 => {
+            // Its preface begins no request.
+            watch.is_for(Wait::Quiet);
+            (Transport::Plain(socket), Spoken::Http2, None)
+        }
+        Spoken::Http1 => (Transport::Plain(socket), Spoken::Http1, None),
     };
     let connection = Connection::new(worker, index, peer, spoken == Spoken::Http2, tls, watch.clone());
     Ok(Some((connection, Io::new(transport, watch))))
@@ -172,6 +178,9 @@ async fn look(
                     ahead.drain(..length);
                     source = address;
                     proxy = false;
+                    if ahead.is_empty() {
+                        watch.is_for(Wait::Idle);
+                    }
                 }
             }
         }

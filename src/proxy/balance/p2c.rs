@@ -33,7 +33,7 @@ const IN_FLIGHT: u64 = 1;
 /// Draws before the endpoints are searched one by one.
 const DRAWS: usize = 8;
 
-/// What is known of one endpoint's load. Every request writes it: it is to have a cache line of its own.
+/// What is known of one endpoint's load. Every request writes it; see how [`EndpointState`] lays it out.
 #[derive(Debug, Default)]
 pub(crate) struct Load {
     /// Low half: requests in flight. High half: those whose answer has not begun.

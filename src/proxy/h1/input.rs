@@ -9,23 +9,26 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// How much is read at once, at first …
 const LEAST_READ: usize = 4 * 1024;
-/// … and at most, while messages fill it or a body is known to be that long: in pieces of this size a body costs the
-/// kernel half of what it costs in pieces of 64 KiB, and they still fit a core's cache. The allocator keeps one at hand.
-const MOST_READ: usize = 256 * 1024;
+/// … and at most of what is not a body …
+const MOST_READ: usize = 64 * 1024;
+/// … and of a body: in pieces of this size it costs the kernel half of what it costs in pieces of 64 KiB, and they still
+/// fit a core's cache. The allocator keeps one at hand.
+const MOST_BODY: usize = 256 * 1024;
 
 /// A buffer that grows with what it holds, and is none at rest.
 #[derive(Debug)]
 pub(crate) struct Input {
     pub(super) bytes: BytesMut,
-    /// How much to read at once.
+    /// How much to read at once, of a head or of a body.
     room: usize,
+    body_room: Option<usize>,
     /// How much of a head has been looked at in vain.
     looked: usize,
 }
 
 impl Default for Input {
     fn default() -> Self {
-        Self { bytes: BytesMut::new(), room: LEAST_READ, looked: 0 }
+        Self { bytes: BytesMut::new(), room: LEAST_READ, body_room: None, looked: 0 }
     }
 }
 
@@ -44,19 +47,8 @@ impl Input {
         io: &mut (impl AsyncRead + Unpin),
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        if self.bytes.is_empty() && !self.bytes.try_reclaim(self.room) {
-            // To make room would grow what is there, and is not needed.
-            self.bytes = BytesMut::with_capacity(self.room);
-        } else if self.bytes.capacity() - self.bytes.len() < self.room {
-            self.bytes.reserve(self.room);
-        }
-        let space = self.bytes.capacity() - self.bytes.len();
-        let count = ready!(pin!(io.read_buf(&mut self.bytes)).poll(cx))?;
-        if count == space {
-            self.room = (self.room * 2).min(MOST_READ);
-        } else if count < self.room / 4 {
-            self.room = (self.room / 2).max(LEAST_READ);
-        }
+        let (count, room) = ready!(self.poll_read(io, cx, self.room, MOST_READ))?;
+        self.room = room;
         Poll::Ready(Ok(count))
     }
 
@@ -67,22 +59,55 @@ impl Input {
         cx: &mut Context<'_>,
         left: Option<u64>,
     ) -> Poll<io::Result<usize>> {
-        if let Some(left) = left {
-            self.room = usize::try_from(left).unwrap_or(usize::MAX).clamp(LEAST_READ, MOST_READ);
+        let left = left.map(|left| usize::try_from(left).unwrap_or(usize::MAX).clamp(LEAST_READ, MOST_BODY));
+        // A long body is expected to come as fast as it is read; if not, less is held ready for it.
+        let room = self.body_room.or(left).unwrap_or(LEAST_READ).min(left.unwrap_or(MOST_BODY));
+        match self.poll_read(io, cx, room, MOST_BODY) {
+            Poll::Ready(read) => {
+                let (count, room) = read?;
+                self.body_room = Some(room);
+                Poll::Ready(Ok(count))
+            }
+            Poll::Pending => {
+                if self.bytes.is_empty() {
+                    self.bytes = BytesMut::new();
+                }
+                Poll::Pending
+            }
         }
-        let filled = self.poll_fill(io, cx);
-        if filled.is_pending() && self.bytes.is_empty() {
-            self.bytes = BytesMut::new();
+    }
+
+    /// Reads at most `room`; how much came, and how much to read the next time.
+    fn poll_read(
+        &mut self,
+        io: &mut (impl AsyncRead + Unpin),
+        cx: &mut Context<'_>,
+        room: usize,
+        most: usize,
+    ) -> Poll<io::Result<(usize, usize)>> {
+        let here = self.bytes.capacity() - self.bytes.len();
+        if self.bytes.is_empty() {
+            // What was read before may still be on its way: while there is room beside it, no more is taken.
+            if !self.bytes.try_reclaim(room) && here < LEAST_READ {
+                self.bytes = BytesMut::with_capacity(room);
+            }
+        } else if here < room {
+            self.bytes.reserve(room);
         }
-        filled
+        let space = self.bytes.capacity() - self.bytes.len();
+        let count = ready!(pin!(io.read_buf(&mut self.bytes)).poll(cx))?;
+        let room = match count {
+            _ if count == space => (room * 2).min(most),
+            _ if count < room / 4 => (room / 2).max(LEAST_READ),
+            _ => room,
+        };
+        Poll::Ready(Ok((count, room)))
     }
 
     /// Holds no memory any more, if there is nothing in it.
     pub(crate) fn rest(&mut self) {
         if self.bytes.is_empty() {
-            self.bytes = BytesMut::new();
-            self.looked = 0;
-            self.room = LEAST_READ;
+            *self = Self::default();
         }
     }
 
@@ -109,6 +134,7 @@ impl Input {
     /// Takes a head off the front.
     pub(super) fn take_head(&mut self, length: usize) -> Bytes {
         self.looked = 0;
+        self.body_room = None;
         self.bytes.split_to(length).freeze()
     }
 }

@@ -117,7 +117,10 @@ pub(super) async fn serve_all(connection: Rc<Connection>, io: Io) {
     drop(sending);
     match then {
         Then::Cut => {}
-        Then::Close => std::future::poll_fn(|cx| wire.borrow_mut().poll_end(cx)).await,
+        Then::Close => {
+            let last = !is_held(&wire);
+            std::future::poll_fn(|cx| wire.borrow_mut().poll_end(cx, last)).await;
+        }
         Then::Linger => {
             // Not idle: what still comes begins nothing and wins no time.
             connection.watch.expect(Wait::Quiet, LINGER, Instant::now());

@@ -175,15 +175,22 @@ impl Wire {
         }
         loop {
             drop(self.input.take());
-            if !matches!(ready!(self.input.poll_fill(&mut self.io, cx)), Ok(1..)) {
+            let filled = self.input.poll_fill(&mut self.io, cx);
+            if filled.is_pending() {
+                self.input.rest();
+            }
+            if !matches!(ready!(filled), Ok(1..)) {
                 return Poll::Ready(());
             }
         }
     }
 
-    /// Ends what is said, where that takes words: a plain socket that is dropped says so by itself.
-    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.io.is_plain() { Poll::Ready(()) } else { Pin::new(&mut self.io).poll_shutdown(cx).map(drop) }
+    /// Ends what is said, where that takes words: a plain socket says so by itself when its last holder drops it.
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>, last: bool) -> Poll<()> {
+        if last && self.io.is_plain() {
+            return Poll::Ready(());
+        }
+        Pin::new(&mut self.io).poll_shutdown(cx).map(drop)
     }
 
     /// The bytes themselves, and those that have come.

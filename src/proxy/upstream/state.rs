@@ -82,20 +82,20 @@ impl Drop for EndpointList {
 
 /// One endpoint, as long as its address stays in the list without a break.
 ///
-/// In this order: with the counts that an [`Arc`] has in front, what requests write comes to lie on the first two cache
-/// lines and what they read on the third. There may be a hundred thousand of these: alignment would cost each a line more.
+/// In this order: with the counts that an [`Arc`] has in front, the load, which every request writes, comes to lie on a cache
+/// line of its own. There may be a hundred thousand of these, and alignment would cost each a line more.
 #[repr(C)]
 pub struct EndpointState {
     /// Where it listens.
     pub address: Address,
     /// The lists that it is in.
     lists: AtomicUsize,
-    pub(crate) load: Load,
     /// Unlike any other's in this process; what connections are kept under. An address that leaves and comes back may
     /// be another tenant's pod, and gets another.
     pub id: u64,
-    pub(crate) ejection: Ejection,
+    pub(crate) load: Load,
     protocol: Protocol,
+    pub(crate) ejection: Ejection,
     /// What few endpoints are ever asked for.
     names: OnceLock<Box<Names>>,
 }
