@@ -278,51 +278,49 @@ impl Eyes {
         }
     }
 
-    /// How long it takes until the answer is `wanted`. It must stay so.
+    /// How long it takes until the answer is `wanted`.
     async fn follow(&mut self, host: &str, wanted: &str) -> anyhow::Result<Duration> {
-        let begin = Instant::now();
-        let mut ticks = ticks();
-        let mut delay = None;
-        for _ in 0..WATCHED {
-            loop {
-                ticks.tick().await;
-                let seen = self.see(host).await?;
-                if seen == wanted {
-                    break;
-                }
-                ensure!(delay.is_none(), "{host}: {seen} after {wanted} had been right");
-                ensure!(begin.elapsed() < Duration::from_secs(10), "{host}: {seen} instead of {wanted}");
-            }
-            delay.get_or_insert(begin.elapsed());
-        }
-        delay.context("some answers")
+        follow(host, wanted, async || self.see(host).await).await
     }
 
-    /// The same for the certificate of a new connection.
-    async fn follow_certificate(&mut self, host: &str, wanted: &str) -> anyhow::Result<Duration> {
+    /// How long it takes until new connections are shown the certificate `wanted`.
+    async fn follow_certificate(&self, host: &str, wanted: &str) -> anyhow::Result<Duration> {
         use rustls::pki_types::pem::PemObject;
         let wanted = rustls::pki_types::CertificateDer::from_pem_slice(wanted.as_bytes())?;
         let connector = tokio_rustls::TlsConnector::from(trusting::trusting(&[]));
-        let begin = Instant::now();
-        let mut ticks = ticks();
-        let mut delay = None;
-        for _ in 0..WATCHED {
-            loop {
-                ticks.tick().await;
-                let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.tls_port)).await?;
-                let name = rustls::pki_types::ServerName::try_from(host.to_owned())?;
-                let stream = connector.connect(name, stream).await?;
-                let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).cloned();
-                if shown.as_ref() == Some(&wanted) {
-                    break;
-                }
-                ensure!(delay.is_none(), "{host}: an old certificate after the new one");
-                ensure!(begin.elapsed() < Duration::from_secs(10), "{host}: an old certificate");
-            }
-            delay.get_or_insert(begin.elapsed());
-        }
-        delay.context("some answers")
+        let see = async || {
+            let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.tls_port)).await?;
+            let name = rustls::pki_types::ServerName::try_from(host.to_owned())?;
+            let stream = connector.connect(name, stream).await?;
+            let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+            Ok(if shown == Some(&wanted) { "the new certificate" } else { "another certificate" }.to_owned())
+        };
+        follow(host, "the new certificate", see).await
     }
+}
+
+/// How long it takes until what `see` sees is `wanted`. It must stay so.
+async fn follow(
+    host: &str,
+    wanted: &str,
+    mut see: impl AsyncFnMut() -> anyhow::Result<String>,
+) -> anyhow::Result<Duration> {
+    let begin = Instant::now();
+    let mut ticks = ticks();
+    let mut delay = None;
+    for _ in 0..WATCHED {
+        loop {
+            ticks.tick().await;
+            let seen = see().await?;
+            if seen == wanted {
+                break;
+            }
+            ensure!(delay.is_none(), "{host}: {seen} after {wanted} had been right");
+            ensure!(begin.elapsed() < Duration::from_secs(10), "{host}: {seen} instead of {wanted}");
+        }
+        delay.get_or_insert(begin.elapsed());
+    }
+    delay.context("some answers")
 }
 
 fn ticks() -> tokio::time::Interval {
