@@ -26,7 +26,6 @@ const TLS_HANDSHAKE: u8 = 0x16;
 /// Serves a connection in a task of its own, or refuses it when there are too many.
 pub(crate) fn spawn(worker: &Rc<Worker>, index: usize, stream: TcpStream, peer: SocketAddr) {
     if worker.shared.connections.load(Relaxed) >= worker.shared.max_connections {
-        worker.shared.meters.own().connection_refused();
         worker.shared.meters.own().refused(Refusal::Overloaded);
         return;
     }

@@ -23,7 +23,6 @@ pub struct Own {
     problems: [AtomicU64; SeverityLabel::ALL.len()],
     retries: [AtomicU64; Retry::ALL.len()],
     refusals: Tally,
-    connections_refused: AtomicU64,
     leader: AtomicU64,
     dropped: Mutex<Vec<(LogLabel, Arc<AtomicU64>)>>,
 }
@@ -88,11 +87,6 @@ impl Own {
         count(&self.refusals.0, reason.index());
     }
 
-    /// Counts one connection closed at once for want of room.
-    pub fn connection_refused(&self) {
-        self.connections_refused.fetch_add(1, Relaxed);
-    }
-
     /// Says whether this replica writes statuses.
     pub fn leads(&self, leads: bool) {
         self.leader.store(u64::from(leads), Relaxed);
@@ -121,7 +115,8 @@ impl Own {
         for (label, cell) in Refusal::ALL.iter().zip(&self.refusals.0) {
             page.number(c::REFUSALS, &[label.as_str()], number(cell));
         }
-        page.number(c::CONNECTIONS_REFUSED, &[], number(&self.connections_refused));
+        let overloaded = self.refusals.0.get(Refusal::Overloaded.index());
+        page.number(c::CONNECTIONS_REFUSED, &[], overloaded.map_or(0.0, number));
         page.number(c::LEADER, &[], number(&self.leader));
         let dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
         for label in LogLabel::ALL {
