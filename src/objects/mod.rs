@@ -264,13 +264,17 @@ impl Objects {
         pack(&mut self.slice_owner);
     }
 
+    /// The key of a Service: the Service's own, if it is here. A name that is shared is held once.
+    pub fn service_key(&self, key: ObjectKey) -> ObjectKey {
+        self.services.get_key_value(&key).map_or(key, |(known, _)| known.clone())
+    }
+
     /// A slice may move to another Service when its label is edited: both are touched.
     fn put_slice(&mut self, key: ObjectKey, object: Option<Arc<EndpointSlice>>) -> Vec<Touched> {
         let namespace = &key.namespace;
         let owner = object.as_ref().and_then(|slice| {
             let owner = ObjectKey { namespace: namespace.clone(), name: slice.service.as_deref()?.into() };
-            // The Service's own key, if it is here: a name that is shared is held once.
-            Some(self.services.get_key_value(&owner).map_or(owner.clone(), |(known, _)| known.clone()))
+            Some(self.service_key(owner))
         });
         let before = match &owner {
             Some(owner) => self.slice_owner.insert(key.clone(), owner.name.clone()),
@@ -298,7 +302,7 @@ impl Objects {
 }
 
 /// Builds a tree anew: of one that has grown by one entry after the other, in order, half the room is empty.
-pub fn pack<K: Ord, V>(tree: &mut BTreeMap<K, V>) {
+pub fn pack<T: Default + IntoIterator + FromIterator<T::Item>>(tree: &mut T) {
     *tree = std::mem::take(tree).into_iter().collect();
 }
 

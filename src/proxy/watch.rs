@@ -77,7 +77,7 @@ impl Watch {
     pub(crate) fn expect(&self, what: Wait, limit: Duration, now: Instant) {
         let deadline = if limit.is_zero() { 0 } else { self.at(now) + millis(limit).max(1) };
         self.read.store(deadline, Relaxed);
-        self.waiting.store(what as u8, Relaxed);
+        self.is_for(what);
     }
 
     /// What is waited for turns out to be something else; until when stays.

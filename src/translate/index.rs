@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::objects::ObjectKey;
+use crate::objects::{ObjectKey, pack};
 
 /// Objects that are named, each with one that names it.
 #[derive(Default)]
@@ -29,7 +29,7 @@ impl Index {
 
     /// Lays out anew what has come one by one.
     pub(super) fn settle(&mut self) {
-        self.0 = std::mem::take(&mut self.0).into_iter().collect();
+        pack(&mut self.0);
     }
 }
 

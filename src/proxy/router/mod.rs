@@ -37,7 +37,7 @@ pub struct CompiledRoute {
 impl CompiledRoute {
     /// A route, and where its requests go. What is counted of its name goes on.
     pub fn new(route: Arc<Route>, upstream: Option<Arc<UpstreamState>>, meters: &Meters) -> Self {
-        let compiled = Self {
+        let mut compiled = Self {
             observability: route.observability,
             upstream,
             service: OnceLock::new(),
@@ -45,12 +45,9 @@ impl CompiledRoute {
             route,
         };
         let (router, service) = compiled.names();
-        if let Some(known) = meters.known_router(router, &service.cloned().unwrap_or_default()) {
-            let _ = compiled.router.set(known);
-        }
-        if let Some(known) = compiled.own_service().and_then(|service| meters.known_service(service)) {
-            let _ = compiled.service.set(known);
-        }
+        let known = |series: Option<Series>| series.map_or_else(OnceLock::new, OnceLock::from);
+        compiled.router = known(meters.known_router(&router, &service));
+        compiled.service = known(compiled.own_service().and_then(|service| meters.known_service(service)));
         compiled
     }
 
@@ -58,7 +55,7 @@ impl CompiledRoute {
     pub fn record(&self, meters: &Meters, worker: usize, sample: &Sample) {
         let router = self.router.get_or_init(|| {
             let (router, service) = self.names();
-            meters.router(router.clone(), service.cloned().unwrap_or_default())
+            meters.router(router, service)
         });
         router.record(worker, sample);
         if let Some(service) = self.service(meters) {
@@ -73,8 +70,10 @@ impl CompiledRoute {
         }
     }
 
-    fn names(&self) -> (&Arc<str>, Option<&Arc<str>>) {
-        (&self.route.origin.name, self.route.origin.service.as_ref())
+    /// What its own series is called: its name and its service's.
+    fn names(&self) -> (Arc<str>, Arc<str>) {
+        let origin = &self.route.origin;
+        (origin.name.clone(), origin.service.clone().unwrap_or_default())
     }
 
     /// The service that it forwards to.

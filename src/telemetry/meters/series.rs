@@ -214,8 +214,7 @@ fn find(head: &OnceLock<Box<Cell>>, key: u32, buckets: usize) -> &Cell {
 impl Cell {
     fn new(key: u32, buckets: usize) -> Box<Self> {
         let buckets = (0..buckets).map(|_| AtomicU64::new(0)).collect();
-        let none = || AtomicU64::new(0);
-        let counts = Counts { duration_ns: none(), request_bytes: none(), response_bytes: none(), buckets };
+        let counts = Counts { buckets, ..Counts::default() };
         Box::new(Self { key, counts, next: OnceLock::new() })
     }
 }

@@ -409,8 +409,7 @@ impl One<'_> {
             BackendPort::Name(name) => PortRef::Name((**name).into()),
         });
         let key = ObjectKey { namespace: self.object.namespace.clone(), name: service.into() };
-        // The Service's own key, if it is here: a name that is shared is held once.
-        let key = self.objects.services.get_key_value(&key).map_or(key, |(known, _)| known.clone());
+        let key = self.objects.service_key(key);
         self.services.insert(key.clone());
         let Some(port) = port else {
             self.problem(
