@@ -46,12 +46,14 @@ pub(super) fn meters(config: &Config, workers: usize) -> MeterSettings {
     }
 }
 
-pub(super) fn transport(transport: &config::ServersTransport) -> proxy::Transport {
+pub(super) fn transport(config: &Config) -> proxy::Transport {
+    let transport = &config.transport;
     proxy::Transport {
         dial_timeout: transport.dial,
         response_header_timeout: transport.response_header,
         idle_timeout: transport.idle,
         max_idle_per_endpoint: transport.max_idle_per_endpoint,
+        wait_for_endpoint: config.wait_for_endpoint,
         ..proxy::Transport::default()
     }
 }

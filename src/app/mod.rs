@@ -139,7 +139,7 @@ fn run_with(
     let proxy = Arc::new(Proxy::start(proxy::Settings {
         listeners: listeners.clone(),
         workers,
-        transport: convert::transport(&config.transport),
+        transport: convert::transport(&config),
         client_tls: convert::client_tls(&config.transport),
         host_name: limits::host_name(),
         meters: meters.clone(),

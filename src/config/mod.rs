@@ -60,6 +60,8 @@ pub struct Config {
     pub access_log: Option<AccessLog>,
     /// `serversTransport`.
     pub transport: ServersTransport,
+    /// `upstream.waitForEndpoint`: how long a request waits for an endpoint; zero does not wait.
+    pub wait_for_endpoint: std::time::Duration,
     /// `tls.defaultCertificate`: the Secret with the certificate for hosts that have none of their own.
     pub default_certificate: Option<ObjectKey>,
     /// `workers`; `None` is as many as the CPU quota allows.

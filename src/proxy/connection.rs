@@ -46,6 +46,8 @@ pub(crate) struct Connection {
     pub(crate) requests: Cell<u64>,
     active: Cell<u32>,
     closing: Cell<bool>,
+    /// A request waits for an endpoint. Of HTTP/1: its body is read ahead meanwhile, since its end may follow.
+    pub(crate) waiting: Cell<bool>,
     resets: Cell<(u32, u32)>,
     /// Of HTTP/2: its streams run beside it, and its deadlines are its own to look at.
     task: OnceCell<Waker>,
@@ -79,6 +81,7 @@ impl Connection {
             requests: Cell::new(0),
             active: Cell::new(0),
             closing: Cell::new(false),
+            waiting: Cell::new(false),
             resets: Cell::new((0, 0)),
             task: OnceCell::new(),
             heir: Cell::new(None),

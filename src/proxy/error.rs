@@ -124,6 +124,11 @@ impl Error {
         }
     }
 
+    /// When the client may try again, in seconds: what is missing is on its way, as a rule.
+    pub fn retry_after(self) -> Option<u32> {
+        (self == Self::NoEndpoint).then_some(5)
+    }
+
     /// The body that the client sees: Traefik's texts, which say nothing of the inside.
     pub fn body(self) -> &'static str {
         match self {

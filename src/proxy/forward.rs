@@ -15,6 +15,7 @@ use super::headers::{self, Said};
 use super::router::CompiledRoute;
 use super::serve::replayable;
 use super::upstream::{Answer, Failure, Reply, Sent, attempt};
+use super::waiting::for_endpoints;
 use crate::route::HostHeader;
 use crate::telemetry::meters::Retry;
 
@@ -69,7 +70,13 @@ pub(crate) async fn forward(
         let lease = match (choice.pick(&worker.random, now), died.take()) {
             (Some(lease), _) => lease,
             (None, Some(endpoint)) => choice.again(endpoint, now),
-            (None, None) => return Err(exchange.refuse(last)),
+            (None, None) => match for_endpoints(&exchange, target, &mut choice, last).await {
+                Ok(()) => {
+                    now = Instant::now();
+                    continue;
+                }
+                Err(error) => return Err(exchange.refuse(error)),
+            },
         };
         if upstream.host_header == HostHeader::Endpoint
             && let Some(request) = &mut outgoing.request
@@ -96,7 +103,10 @@ pub(crate) async fn forward(
             Sent::Unanswered | Sent::Refused | Sent::Answering => return Err(exchange.refuse(error)),
         };
         if choice.tried() >= MAX_ENDPOINTS || !target.may_retry(now) {
-            return Err(exchange.refuse(error));
+            if let Err(error) = for_endpoints(&exchange, target, &mut choice, error).await {
+                return Err(exchange.refuse(error));
+            }
+            now = Instant::now();
         }
         exchange.retried();
         worker.shared.meters.own().retried(reason);

@@ -29,6 +29,7 @@ mod tls;
 mod tunnel;
 mod upgrade;
 pub mod upstream;
+mod waiting;
 mod watch;
 mod worker;
 
@@ -111,6 +112,7 @@ impl Proxy {
     /// Starts the workers. They accept nothing before [`Proxy::listen`].
     pub fn start(settings: Settings) -> Result<Self, TlsError> {
         let certificates = Certificates::new()?;
+        let upstreams = Arc::new(Upstreams::new());
         let workers = settings.workers.max(1);
         let shared = Arc::new(Shared {
             epoch: Instant::now(),
@@ -127,6 +129,7 @@ impl Proxy {
                 .collect(),
             listeners: settings.listeners,
             transport: settings.transport,
+            waiters: upstreams.waiters().clone(),
             host_name: HeaderValue::from_str(&settings.host_name).unwrap_or_else(|_| HeaderValue::from_static("adit")),
             router: Arc::new(ArcSwap::from_pointee(Router::default())),
             server_tls: tls::server_config(certificates.clone())?,
@@ -162,14 +165,7 @@ impl Proxy {
             spawned.map_err(|error| TlsError::Thread(error.to_string()))?;
         }
         let _ = shared.commands.set(commands);
-        Ok(Self {
-            upstreams: Arc::new(Upstreams::new()),
-            shared,
-            certificates,
-            phase,
-            ended: Mutex::new(Some(ended)),
-            retired: Mutex::default(),
-        })
+        Ok(Self { upstreams, shared, certificates, phase, ended: Mutex::new(Some(ended)), retired: Mutex::default() })
     }
 
     /// Accepts on these sockets, each of the listener with that index.

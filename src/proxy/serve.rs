@@ -268,6 +268,9 @@ pub(crate) fn refusal(error: Error, http_1: bool) -> Box<Response<Body>> {
     if error == Error::MethodNotAllowed {
         headers.insert(header::ALLOW, ALLOWED);
     }
+    if let Some(seconds) = error.retry_after() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     if error.closes() && http_1 {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

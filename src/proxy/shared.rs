@@ -11,6 +11,7 @@ use http::{HeaderValue, Response, request};
 use tokio::sync::mpsc;
 
 use super::router::Router;
+use super::upstream::Waiters;
 use super::worker::{Command, CurrentPhase, Load};
 use crate::route::{Internal, Listener};
 use crate::telemetry::access::AccessLog;
@@ -30,6 +31,8 @@ pub struct Transport {
     pub max_idle_per_endpoint: usize,
     /// Between two writes to an endpoint that make progress.
     pub write_stall: Duration,
+    /// `upstream.waitForEndpoint`: how long a request waits for an endpoint that can be reached. Zero does not wait.
+    pub wait_for_endpoint: Duration,
 }
 
 impl Default for Transport {
@@ -40,6 +43,7 @@ impl Default for Transport {
             idle_timeout: Duration::from_secs(90),
             max_idle_per_endpoint: 200,
             write_stall: Duration::from_secs(60),
+            wait_for_endpoint: Duration::ZERO,
         }
     }
 }
@@ -55,6 +59,7 @@ pub(crate) struct Shared {
     pub(crate) listener_meters: Vec<Series>,
     pub(crate) open_connections: Vec<Arc<OpenConnections>>,
     pub(crate) transport: Transport,
+    pub(crate) waiters: Arc<Waiters>,
     pub(crate) host_name: HeaderValue,
     pub(crate) router: Arc<ArcSwap<Router>>,
     pub(crate) server_tls: Arc<rustls::ServerConfig>,

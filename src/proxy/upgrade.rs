@@ -15,6 +15,7 @@ use super::headers::{clean_response, has_token};
 use super::router::CompiledRoute;
 use super::tunnel;
 use super::upstream::{Answer, Failure, Sent, upgrade};
+use super::waiting::for_endpoints;
 use crate::route::HostHeader;
 
 /// An upgrade that a client asks for.
@@ -56,7 +57,12 @@ pub(crate) async fn tunnel(
     target.budget.request();
     let mut last = Error::NoEndpoint;
     let (answer, lease) = loop {
-        let Some(lease) = choice.pick(&worker.random, Instant::now()) else { return Err(exchange.refuse(last)) };
+        let Some(lease) = choice.pick(&worker.random, Instant::now()) else {
+            match for_endpoints(&exchange, target, &mut choice, last).await {
+                Ok(()) => continue,
+                Err(error) => return Err(exchange.refuse(error)),
+            }
+        };
         if upstream.host_header == HostHeader::Endpoint
             && let Some(request) = &mut outgoing.request
         {
@@ -71,8 +77,12 @@ pub(crate) async fn tunnel(
                 if error.fault() == Fault::Upstream {
                     lease.failed(Instant::now());
                 }
-                let again = sent == Sent::Nothing && choice.tried() < MAX_ENDPOINTS;
-                if !again || !target.may_retry(Instant::now()) {
+                if sent != Sent::Nothing {
+                    return Err(exchange.refuse(error));
+                }
+                if (choice.tried() >= MAX_ENDPOINTS || !target.may_retry(Instant::now()))
+                    && let Err(error) = for_endpoints(&exchange, target, &mut choice, error).await
+                {
                     return Err(exchange.refuse(error));
                 }
                 exchange.retried();

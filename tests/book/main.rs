@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use adit::config::table::{Flag, Kind, SECTIONS, Status};
-use adit::telemetry::meters::{METRICS, MethodLabel, ProtocolLabel, Refusal, Retry};
+use adit::telemetry::meters::{METRICS, MethodLabel, ProtocolLabel, Refusal, Retry, Wait};
 use adit::translate::{ANNOTATIONS, Annotation, Scope, Support};
 
 #[test]
@@ -30,7 +30,9 @@ fn every_value_of_a_label_is_explained() {
     let reasons =
         Refusal::ALL.iter().map(|reason| reason.as_str()).chain(Retry::ALL.iter().map(|reason| reason.as_str()));
     let uses = ProtocolLabel::ALL.iter().map(|label| label.as_str()).chain([MethodLabel::Extension.as_str()]);
-    let missing: Vec<_> = reasons.chain(uses).filter(|value| !page.contains(&format!("`{value}`"))).collect();
+    let waits = Wait::ALL.iter().map(|outcome| outcome.as_str());
+    let missing: Vec<_> =
+        reasons.chain(uses).chain(waits).filter(|value| !page.contains(&format!("`{value}`"))).collect();
     assert!(missing.is_empty(), "docs/metrics.md does not say what these mean: {missing:?}");
 }
 

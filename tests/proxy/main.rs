@@ -16,3 +16,4 @@ mod support;
 mod tls;
 mod upgrades;
 mod upstreams;
+mod waiting;

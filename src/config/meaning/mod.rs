@@ -37,6 +37,8 @@ pub(super) fn of(
     }
     let mut workers = 0usize;
     root.number("workers", 1, &mut workers)?;
+    let mut wait_for_endpoint = std::time::Duration::ZERO;
+    root.duration("upstream.waitForEndpoint", &mut wait_for_endpoint)?;
     Ok(Config {
         listeners: parts.listeners,
         default_listeners: parts.default_listeners,
@@ -52,6 +54,7 @@ pub(super) fn of(
         log: logs::log(settings)?,
         access_log: logs::access(settings)?,
         transport: transport::read(settings, files)?,
+        wait_for_endpoint,
         default_certificate: object(root, "tls.defaultCertificate")?,
         workers: std::num::NonZeroUsize::new(workers),
         in_cluster,

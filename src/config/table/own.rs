@@ -29,8 +29,12 @@ pub(super) const FLAGS: &[Flag] = &[
         "`strict`: a host is the oldest Ingress's namespace's alone, whole; `shared`: of each of its paths, the oldest Ingress's.",
     ),
     flag("workers", Integer, "", "Threads that serve requests; without it as many as the CPU quota allows."),
-    flag("upstream.waitForEndpoint", Duration, "0s", "How long a request waits for a Service without endpoints.")
-        .not_yet("such requests are answered 503 at once"),
+    flag(
+        "upstream.waitForEndpoint",
+        Duration,
+        "0s",
+        "How long a request waits where no endpoint can be reached, before it is refused; `0s` refuses at once.",
+    ),
     flag("tls.options", Family, "", "TLS options.")
         .refused("adit has no TLS options yet, and hosts would be served without what they demand"),
     flag("certificatesResolvers", Family, "", "Request certificates.")

@@ -41,6 +41,8 @@ pub(crate) struct Choice<'a> {
     session: Option<u64>,
     tried: [u64; MAX_ENDPOINTS],
     count: usize,
+    /// The list that was last chosen from.
+    generation: u64,
 }
 
 impl<'a> Choice<'a> {
@@ -53,7 +55,7 @@ impl<'a> Choice<'a> {
                 all.find(|endpoint| endpoint.session() == value).map(|endpoint| endpoint.id)
             })
         });
-        Self { upstream, session, tried: [0; MAX_ENDPOINTS], count: 0 }
+        Self { upstream, session, tried: [0; MAX_ENDPOINTS], count: 0, generation: 0 }
     }
 
     /// The endpoint to try next, leased, unless there is none or [`MAX_ENDPOINTS`] have been tried. No endpoint is
@@ -63,6 +65,7 @@ impl<'a> Choice<'a> {
         let (upstream, nanos) = (self.upstream, self.upstream.nanos(now));
         let turn = upstream.turn.fetch_add(1, Relaxed);
         let endpoints = upstream.endpoints();
+        self.generation = endpoints.generation;
         let (ready, draining) = (&*endpoints.ready, &*endpoints.draining);
         let untried = |endpoint: &EndpointState| !self.tried.contains(&endpoint.id);
         let standing = |endpoint: &EndpointState| endpoint.ejection.standing(nanos);
@@ -96,6 +99,16 @@ impl<'a> Choice<'a> {
         let turn = self.upstream.turn.fetch_add(1, Relaxed);
         self.count += 1;
         Lease::new(self.upstream.clone(), endpoint, false, turn, self.upstream.nanos(now))
+    }
+
+    /// Whether there are endpoints, and others than were last chosen from; if so, none counts as tried.
+    pub(crate) fn may_begin_anew(&mut self) -> bool {
+        let endpoints = self.upstream.endpoints();
+        let anew = endpoints.generation != self.generation && !endpoints.is_empty();
+        if anew {
+            (self.tried, self.count) = ([0; MAX_ENDPOINTS], 0);
+        }
+        anew
     }
 
     /// How many endpoints have been tried.

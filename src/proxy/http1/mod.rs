@@ -79,7 +79,8 @@ pub(super) async fn serve_all(connection: Rc<Connection>, io: Io) {
                         if let Poll::Ready(response) = serving.as_mut().poll(cx) {
                             return Poll::Ready(Some(response));
                         }
-                        wire.borrow_mut().poll_left(cx, most).map(|()| None)
+                        let ahead = connection.waiting.get();
+                        wire.borrow_mut().poll_left(cx, most, ahead).map(|()| None)
                     });
                     (response.await, asked)
                 }
@@ -91,7 +92,7 @@ pub(super) async fn serve_all(connection: Rc<Connection>, io: Io) {
             if over() || sending.poll(&mut Out(&wire), cx).is_ready() {
                 return Poll::Ready(());
             }
-            wire.borrow_mut().poll_left(cx, most)
+            wire.borrow_mut().poll_left(cx, most, false)
         })
         .await;
         if !sending.is_done() {

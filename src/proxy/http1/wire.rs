@@ -151,9 +151,10 @@ impl Wire {
         false
     }
 
-    /// Ready when the client has left, while its request is being answered. What it sends meanwhile is kept, up to `most`.
-    pub(super) fn poll_left(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<()> {
-        while self.is_end_stream() && self.input.len() < most && self.io.may_have_more(cx) {
+    /// Ready when the client has left, while its request is being answered. What it sends meanwhile is kept, up to `most`:
+    /// the next request, or with `ahead` also a body that nobody reads yet.
+    pub(super) fn poll_left(&mut self, cx: &mut Context<'_>, most: usize, ahead: bool) -> Poll<()> {
+        while (ahead || self.is_end_stream()) && self.input.len() < most && self.io.may_have_more(cx) {
             match self.input.poll_fill(&mut self.io, cx) {
                 Poll::Ready(Ok(1..)) => {}
                 Poll::Ready(_) => return Poll::Ready(()),

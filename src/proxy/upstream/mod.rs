@@ -9,7 +9,9 @@ mod pool;
 mod reply;
 pub mod state;
 mod states;
+mod waiters;
 
 pub(crate) use attempt::{Answer, Failure, Sent, attempt, upgrade};
 pub(crate) use pool::Pool;
 pub(crate) use reply::{Reply, ReplyError};
+pub(crate) use waiters::Waiters;

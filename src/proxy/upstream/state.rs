@@ -14,6 +14,7 @@ use http::HeaderValue;
 use imbl::ordmap::DiffItem;
 
 use super::states::States;
+use super::waiters::Waiters;
 use crate::proxy::balance::{Ejection, Load, RetryBudget, Session, session};
 use crate::route::{Address, Condition, EndpointSet, EndpointTable, Protocol, Upstream, UpstreamId};
 
@@ -64,11 +65,17 @@ impl fmt::Debug for UpstreamState {
 pub(crate) struct EndpointList {
     pub(crate) ready: Vec<Arc<EndpointState>>,
     pub(crate) draining: Vec<Arc<EndpointState>>,
+    /// Unlike that of any list before it in this process; 0 of lists that were never filled.
+    pub(crate) generation: u64,
 }
 
 impl EndpointList {
     fn all(&self) -> impl Iterator<Item = &Arc<EndpointState>> {
         self.ready.iter().chain(&self.draining)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.draining.is_empty()
     }
 }
 
@@ -186,6 +193,7 @@ pub enum HealthState {
 /// All upstreams that routes name. For the control side: requests reach their upstream through their route.
 pub struct Upstreams {
     inner: Mutex<Inner>,
+    waiters: Arc<Waiters>,
     epoch: Instant,
 }
 
@@ -198,7 +206,7 @@ struct Inner {
 impl Upstreams {
     /// Without any upstream and any endpoint.
     pub fn new() -> Self {
-        Self { inner: Mutex::default(), epoch: Instant::now() }
+        Self { inner: Mutex::default(), waiters: Arc::default(), epoch: Instant::now() }
     }
 
     /// The state of this upstream, with its endpoints. As long as anyone holds it, the same is returned for equal
@@ -230,6 +238,7 @@ impl Upstreams {
         let mut inner = self.lock();
         let before = std::mem::replace(&mut inner.table, table.clone());
         let now = nanos(self.epoch, Instant::now());
+        let mut changed = Vec::new();
         for change in before.diff(table) {
             let (id, set) = match change {
                 DiffItem::Add(id, set) | DiffItem::Update { new: (id, set), .. } => (id, Some(set)),
@@ -242,7 +251,14 @@ impl Upstreams {
                     set.map_or_else(EndpointList::default, |set| list(set, state.spec.protocol, &known(&living), now));
                 state.endpoints.store(Arc::new(endpoints));
             }
+            changed.push(id);
         }
+        self.waiters.wake(changed);
+    }
+
+    /// Who waits for endpoints.
+    pub(crate) fn waiters(&self) -> &Arc<Waiters> {
+        &self.waiters
     }
 
     /// Forgets the upstreams that no route names any more.
@@ -308,7 +324,8 @@ fn list(set: &EndpointSet, protocol: Protocol, known: &Known, now: u64) -> Endpo
     let median = latencies.get(latencies.len() / 2).copied().unwrap_or(0);
     // Nearly all are ready.
     let ready = Vec::with_capacity(set.endpoints.len());
-    let mut list = EndpointList { ready, draining: Vec::new() };
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let mut list = EndpointList { ready, draining: Vec::new(), generation: NEXT.fetch_add(1, Relaxed) };
     for endpoint in &set.endpoints {
         let state = known
             .get(&(endpoint.address.clone(), protocol))

@@ -62,6 +62,8 @@ catalog! {
     RETRIES: COUNTER "adit_retries_total" ["reason"] "Requests sent once more, by reason";
     REFUSALS: COUNTER "adit_refusals_total" ["reason"] "Requests that adit answered itself or gave up, by reason";
     CONNECTIONS_REFUSED: COUNTER "adit_connections_refused_total" [] "Connections closed at once because the limit on connections was reached";
+    REQUESTS_WAITING: GAUGE "adit_requests_waiting" [] "Requests that wait for an endpoint (upstream.waitForEndpoint)";
+    ENDPOINT_WAITS: COUNTER "adit_endpoint_waits_total" ["outcome"] "Waits of requests for an endpoint, by how they ended";
     LOG_DROPPED: COUNTER "adit_log_dropped_total" ["log"] "Log lines dropped because their writer could not keep up or failed";
     LEADER: GAUGE "adit_leader" [] "1 while this replica writes the Ingresses' status";
 

@@ -177,6 +177,20 @@ closed_set! {
 }
 
 closed_set! {
+    /// `outcome` of `adit_endpoint_waits_total`: how a request's wait for an endpoint ended.
+    Wait {
+        /// There were endpoints again.
+        Endpoint = "endpoint",
+        /// There were none in time.
+        Expired = "expired",
+        /// The client left.
+        ClientGone = "client_gone",
+        /// It did not begin: too many wait already.
+        Full = "full",
+    }
+}
+
+closed_set! {
     /// `state` of `adit_endpoints`.
     EndpointLabel {
         /// Takes new work.

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use catalog::{METRICS, Metric};
-pub use labels::{EndpointLabel, LogLabel, MethodLabel, ProtocolLabel, Refusal, Retry, SeverityLabel, TlsLabel};
+pub use labels::{EndpointLabel, LogLabel, MethodLabel, ProtocolLabel, Refusal, Retry, SeverityLabel, TlsLabel, Wait};
 pub use own::{Own, TableSize};
 pub use series::{Sample, Series};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::catalog as c;
 use super::page::Page;
-use super::{EndpointLabel, LogLabel, Refusal, Retry, SeverityLabel};
+use super::{EndpointLabel, LogLabel, Refusal, Retry, SeverityLabel, Wait};
 
 /// Bounds of `adit_event_to_swap_seconds`: 0.5 ms to 1 s.
 const SWAP_BOUNDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
@@ -23,6 +23,8 @@ pub struct Own {
     problems: [AtomicU64; SeverityLabel::ALL.len()],
     retries: [AtomicU64; Retry::ALL.len()],
     refusals: Tally,
+    waiting: AtomicU64,
+    waits: [AtomicU64; Wait::ALL.len()],
     leader: AtomicU64,
     dropped: Mutex<Vec<(LogLabel, Arc<AtomicU64>)>>,
 }
@@ -87,6 +89,19 @@ impl Own {
         count(&self.refusals.0, reason.index());
     }
 
+    /// Counts a request that waits for an endpoint from now on.
+    pub fn wait_begins(&self) {
+        self.waiting.fetch_add(1, Relaxed);
+    }
+
+    /// Counts one wait for an endpoint, which has ended; or, as [`Wait::Full`], did not begin.
+    pub fn wait_ended(&self, outcome: Wait) {
+        if outcome != Wait::Full {
+            self.waiting.fetch_sub(1, Relaxed);
+        }
+        count(&self.waits, outcome.index());
+    }
+
     /// Says whether this replica writes statuses.
     pub fn leads(&self, leads: bool) {
         self.leader.store(u64::from(leads), Relaxed);
@@ -117,6 +132,10 @@ impl Own {
         }
         let overloaded = self.refusals.0.get(Refusal::Overloaded.index());
         page.number(c::CONNECTIONS_REFUSED, &[], overloaded.map_or(0.0, number));
+        page.number(c::REQUESTS_WAITING, &[], number(&self.waiting));
+        for (label, cell) in Wait::ALL.iter().zip(&self.waits) {
+            page.number(c::ENDPOINT_WAITS, &[label.as_str()], number(cell));
+        }
         page.number(c::LEADER, &[], number(&self.leader));
         let dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
         for label in LogLabel::ALL {
