@@ -31,7 +31,7 @@ pub(super) fn page(sources: &AdminSources, model: &Model) -> Response<Bytes> {
     for label in EndpointLabel::ALL {
         meters.own().endpoints(*label, states.get(label.index()).copied().unwrap_or(0));
     }
-    let certificates = (sources.certificates)().into_iter().map(|facts| CertificateMeter {
+    let certificates = (sources.certificates)().into_iter().map(|served| served.facts).map(|facts| CertificateMeter {
         common_name: facts.common_name.to_string(),
         serial: facts.serial.to_string(),
         sans: facts.names.join(","),

@@ -4,6 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
+
+use super::since::Since;
 use super::view::View;
 use crate::proxy::upstream::state::{EndpointHealth, HealthState};
 use crate::route::{
@@ -14,6 +17,10 @@ use crate::route::{
 /// A published view and what was derived from it.
 pub(super) struct Model {
     pub(super) view: View,
+    /// Since when each of its problems is there.
+    pub(super) since: Since,
+    /// All routes, as `/api/routes` has them.
+    routes: OnceLock<Bytes>,
     tables: OnceLock<Tables>,
 }
 
@@ -47,8 +54,13 @@ pub(super) struct Service {
 }
 
 impl Model {
-    pub(super) fn new(view: View) -> Self {
-        Self { view, tables: OnceLock::new() }
+    pub(super) fn new(view: View, since: Since) -> Self {
+        Self { view, since, routes: OnceLock::new(), tables: OnceLock::new() }
+    }
+
+    /// All routes as text, made by `write` when they are first asked for.
+    pub(super) fn written(&self, write: impl FnOnce() -> Bytes) -> Bytes {
+        self.routes.get_or_init(write).clone()
     }
 
     /// The routers by name.

@@ -86,6 +86,7 @@ pub(super) fn internal_pages(admin: &Arc<OnceLock<Arc<Admin>>>) -> InternalPages
 pub(super) fn admin(config: &Config, meters: &Arc<Meters>, board: &Arc<Board>, proxy: &Arc<Proxy>) -> AdminSources {
     let board = board.clone();
     let (upstreams, certificates) = (proxy.upstreams().clone(), proxy.clone());
+    let (shown, explaining) = (proxy.clone(), proxy.clone());
     AdminSources {
         surface: config.into(),
         meters: meters.clone(),
@@ -100,6 +101,8 @@ pub(super) fn admin(config: &Config, meters: &Arc<Meters>, board: &Arc<Board>, p
         }),
         health_of: Box::new(move |id| upstreams.health(id)),
         certificates: Box::new(move || certificates.certificates()),
+        certificate_for: Box::new(move |host| shown.certificate_for(host)),
+        explain: Box::new(move |question| explaining.explain(question)),
     }
 }
 

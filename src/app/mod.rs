@@ -165,6 +165,7 @@ fn run_with(
             let observer = convert::observer(&config, &listener.name, &meters, workers, access_log.as_ref());
             tasks.spawn(admin::serve(socket, admin.clone(), listener.pages, observer, until(stopped.clone())));
         }
+        tasks.spawn(admin::keep_history(admin.clone(), until(stopped.clone())));
         let (readiness, ready) = watch::channel(Readiness::default());
         board.follow(ready.clone());
         let failed = control_plane(&config, &seen, objects, readiness, &stopped, &mut tasks);

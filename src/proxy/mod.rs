@@ -8,6 +8,7 @@ mod body;
 mod connection;
 mod error;
 mod exchange;
+pub mod explain;
 mod forward;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
@@ -46,7 +47,7 @@ use tokio::sync::{mpsc, watch as signal};
 pub use error::{Error, Fault};
 pub use path::BadPath;
 pub use shared::{InternalPages, Transport};
-pub use tls::{ClientTls, Error as TlsError};
+pub use tls::{ClientTls, Error as TlsError, ServedCertificate};
 pub use worker::Phase;
 
 use crate::route::{Action, CertificateFacts, EndpointTable, Listener, Route, RouteTable};
@@ -213,9 +214,19 @@ impl Proxy {
         &self.upstreams
     }
 
-    /// The certificates that are served, last good ones included.
-    pub fn certificates(&self) -> Vec<CertificateFacts> {
-        self.certificates.facts()
+    /// The certificates that are served, last good ones included, one for each Secret.
+    pub fn certificates(&self) -> Vec<ServedCertificate> {
+        self.certificates.served()
+    }
+
+    /// What would become of a request at this moment.
+    pub fn explain(&self, question: &explain::Question<'_>) -> explain::Explanation {
+        explain::explain(&self.shared.router.load(), question)
+    }
+
+    /// The certificate that a client who names this host is shown; none if it is the self-signed one.
+    pub fn certificate_for(&self, host: Option<&str>) -> Option<CertificateFacts> {
+        self.certificates.facts_for(host)
     }
 
     /// Moves on towards the end.

@@ -19,7 +19,7 @@ use super::path;
 use super::router::{CompiledRoute, Lookup};
 use super::upgrade::Wish;
 use super::{headers, redirect, upgrade};
-use crate::route::{Action, Protocol, Upstream};
+use crate::route::{Action, Listener, Protocol, Upstream};
 
 /// The methods that the refusal of another names.
 const ALLOWED: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
@@ -105,7 +105,7 @@ fn receive(connection: &Rc<Connection>, mut parts: Box<Parts>, body: ClientBody)
 }
 
 /// RFC 9110 §7.6.2: an OPTIONS may say how often it may be passed on. Counts down; true when it is ours to answer.
-fn is_last_hop(headers: &mut HeaderMap) -> bool {
+pub(super) fn is_last_hop(headers: &mut HeaderMap) -> bool {
     let Some(left) = headers.get_mut(header::MAX_FORWARDS) else { return false };
     match left.to_str().ok().and_then(|left| left.parse::<u32>().ok()) {
         Some(0) => return true,
@@ -132,16 +132,7 @@ fn find(
     has_body: bool,
 ) -> Result<(Option<Arc<CompiledRoute>>, Option<u16>), Error> {
     let listener = &connection.listener;
-    let cleaned = match path::canonical(parts.uri.path(), listener.sanitize_path, listener.encoded_characters) {
-        Ok(std::borrow::Cow::Owned(path)) => Some(path),
-        Ok(std::borrow::Cow::Borrowed(_)) => None,
-        Err(error) => {
-            // A head that breaks another rule says so first.
-            head::check(parts, marks, has_body)?;
-            return Err(error.into());
-        }
-    };
-    let authority: Option<Authority<'_>> = head::check(parts, marks, has_body)?;
+    let (cleaned, authority) = read(listener, parts, marks, has_body)?;
     let port = authority.as_ref().and_then(|authority| authority.port);
     let router = connection.worker.router();
     let route = router
@@ -164,6 +155,26 @@ fn find(
         parts.uri = origin_form(&parts.uri, cleaned.as_deref()).ok_or(Error::Internal)?;
     }
     Ok((route, port))
+}
+
+/// What a request is routed by: its path in the one form, where that is another than it came in, and its host.
+#[inline]
+pub(super) fn read<'p>(
+    listener: &Listener,
+    parts: &'p Parts,
+    marks: Marks,
+    has_body: bool,
+) -> Result<(Option<String>, Option<Authority<'p>>), Error> {
+    let cleaned = match path::canonical(parts.uri.path(), listener.sanitize_path, listener.encoded_characters) {
+        Ok(std::borrow::Cow::Owned(path)) => Some(path),
+        Ok(std::borrow::Cow::Borrowed(_)) => None,
+        Err(error) => {
+            // A head that breaks another rule says so first.
+            head::check(parts, marks, has_body)?;
+            return Err(error.into());
+        }
+    };
+    Ok((cleaned, head::check(parts, marks, has_body)?))
 }
 
 /// The target as an endpoint gets it: path and query alone.

@@ -46,6 +46,19 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
+/// A certificate that is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServedCertificate {
+    /// What people want to know of it.
+    pub facts: CertificateFacts,
+    /// The Secret that it comes from, `namespace/name`.
+    pub secret: Arc<str>,
+    /// The hosts that it is served for.
+    pub hosts: Vec<HostPattern>,
+    /// It is served for all other hosts too.
+    pub default: bool,
+}
+
 /// The certificates of this moment, and the last good one of each Secret.
 pub(crate) struct Certificates {
     current: ArcSwap<Snapshot>,
@@ -102,10 +115,30 @@ impl Certificates {
         self.current.store(Arc::new(next));
     }
 
-    /// The facts of all that are served.
-    pub(crate) fn facts(&self) -> Vec<CertificateFacts> {
+    /// All that are served, each with the hosts that it is served for.
+    pub(crate) fn served(&self) -> Vec<ServedCertificate> {
         let snapshot = self.current.load();
-        snapshot.good.values().map(|certificate| certificate.facts.clone()).collect()
+        let mut hosts = HashMap::<&Arc<str>, Vec<HostPattern>>::new();
+        for (host, entry) in &snapshot.source {
+            hosts.entry(&entry.secret).or_default().push(host.clone());
+        }
+        let default = snapshot.source_default.as_ref().map(|entry| &entry.secret);
+        let good = snapshot.good.iter();
+        good.map(|(secret, certificate)| ServedCertificate {
+            facts: certificate.facts.clone(),
+            secret: secret.clone(),
+            hosts: hosts.remove(secret).unwrap_or_default(),
+            default: default == Some(secret),
+        })
+        .collect()
+    }
+
+    /// The facts of what a client who names this host is shown; none if it is the self-signed one.
+    pub(crate) fn facts_for(&self, host: Option<&str>) -> Option<CertificateFacts> {
+        let key = host.and_then(|host| self.find(host)).unwrap_or_else(|| self.default_key());
+        let snapshot = self.current.load();
+        let found = snapshot.good.values().find(|certificate| Arc::ptr_eq(&certificate.key, &key));
+        found.map(|certificate| certificate.facts.clone())
     }
 
     fn find(&self, name: &str) -> Option<Arc<CertifiedKey>> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::support::backend::Backend;
 use crate::support::client::Raw;
-use crate::support::gateway::{Gateway, route};
+use crate::support::gateway::{Gateway, ingress, route};
 use crate::support::{client, eventually};
 
 #[tokio::test]
@@ -81,4 +81,62 @@ async fn a_ping_on_an_entry_point_of_clients_is_counted_there_only_when_that_is_
         assert_eq!(gateway.log().contains("GET /ping"), expected, "{}", gateway.log());
         assert_eq!(gateway.admin_text("/metrics").await.contains(counted), expected);
     }
+}
+
+#[tokio::test]
+async fn what_is_explained_is_what_happens() {
+    let backend = Backend::named("app").await;
+    let manifests = [
+        route("app", "a.example", "/", &[backend.port()]),
+        route("deep", "a.example", "/deep", &[]),
+        ingress("lost", "a.example", "/lost", ""),
+        ingress("any", "*.example", "/any", ""),
+        ingress("secure", "secure.example", "/", "traefik.ingress.kubernetes.io/router.tls: 'true'"),
+    ];
+    let gateway = Gateway::start(&manifests.concat(), &[]).await;
+    for (method, host, target, router) in [
+        ("GET", "a.example", "/", Some("default-app-a-example@kubernetes")),
+        ("GET", "A.example.", "/x//../y?deep", Some("default-app-a-example@kubernetes")),
+        ("GET", "a.example", "/deep/er", Some("default-deep-a-example-deep@kubernetes")),
+        ("GET", "a.example", "/lost", Some("default-lost-a-example-lost@kubernetes")),
+        ("GET", "b.example", "/any", Some("default-any-example-any@kubernetes")),
+        ("GET", "b.example", "/none", None),
+        ("GET", "secure.example", "/", None),
+        ("TRACE", "a.example", "/", None),
+        ("GET", "a.example", "/%00", None),
+    ] {
+        let asked = target.replace('%', "%25").replace('?', "%3F");
+        let question = format!("/api/explain?method={method}&host={host}&path={asked}&entryPoint=web");
+        let text = gateway.admin_text(&question).await;
+        let told: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let mut client = Raw::connect(gateway.web()).await;
+        client.send(format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        let answer = client.answer().await.expect("an answer");
+        if told["answer"]["kind"] == "forward" {
+            assert_eq!((answer.status, answer.text().as_str()), (200, "app"), "{method} {host}{target}: {text}");
+        } else {
+            assert_eq!(told["answer"]["status"], answer.status, "{method} {host}{target}: {text}");
+        }
+        assert_eq!(told["router"]["name"].as_str(), router, "{method} {host}{target}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn the_last_minutes_are_there_for_who_looks_later() {
+    let backend = Backend::named("app").await;
+    let gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &[]).await;
+    for path in ["/", "/x"] {
+        client::get(gateway.web(), "a.example", path).await.expect("an answer");
+    }
+    client::get(gateway.web(), "none.example", "/").await.expect("an answer");
+    eventually("the requests are among the last minutes'", async || {
+        let history: serde_json::Value = serde_json::from_str(&gateway.admin_text("/api/history").await).expect("JSON");
+        let web = &history["entryPoints"][0];
+        let sum = |counts: &serde_json::Value| -> u64 {
+            counts.as_array().into_iter().flatten().filter_map(serde_json::Value::as_u64).sum()
+        };
+        let refused = sum(&history["refusals"]["no_route"]);
+        web["name"] == "web" && sum(&web["requests"]) == 3 && sum(&web["clientErrors"]) == 1 && refused == 1
+    })
+    .await;
 }

@@ -1,13 +1,14 @@
 //! `/api/certificates`: the certificates that are served. Facts only; no key is ever near this.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Scene;
 use super::list::{Key, Row, any_contains};
-use crate::route::CertificateFacts;
+use crate::route::{CertificateFacts, HostPattern};
 
 /// Traefik warns this long before the end.
 const WARN_SECONDS: i64 = 30 * 24 * 3600;
@@ -15,15 +16,32 @@ const WARN_SECONDS: i64 = 30 * 24 * 3600;
 /// One certificate.
 pub(super) struct CertificateRow {
     facts: CertificateFacts,
+    /// The hosts that it is served for.
+    hosts: BTreeSet<HostPattern>,
+    /// The Secrets that it comes from.
+    secrets: BTreeSet<Arc<str>>,
+    /// It is served for all other hosts too.
+    default: bool,
     status: &'static str,
 }
 
 pub(super) fn rows(scene: Scene<'_>) -> Vec<CertificateRow> {
     let now = Timestamp::now().as_second();
-    // One certificate may serve many hosts.
-    let by_fingerprint: BTreeMap<_, _> =
-        (scene.sources.certificates)().into_iter().map(|facts| (facts.fingerprint.clone(), facts)).collect();
-    by_fingerprint.into_values().map(|facts| CertificateRow { status: status(facts.not_after, now), facts }).collect()
+    // Several Secrets may hold one certificate.
+    let mut by_fingerprint = BTreeMap::<Arc<str>, CertificateRow>::new();
+    for served in (scene.sources.certificates)() {
+        let row = by_fingerprint.entry(served.facts.fingerprint.clone()).or_insert_with(|| CertificateRow {
+            status: status(served.facts.not_after, now),
+            facts: served.facts,
+            hosts: BTreeSet::new(),
+            secrets: BTreeSet::new(),
+            default: false,
+        });
+        row.hosts.extend(served.hosts);
+        row.secrets.insert(served.secret);
+        row.default |= served.default;
+    }
+    by_fingerprint.into_values().collect()
 }
 
 fn status(not_after: i64, now: i64) -> &'static str {
@@ -48,7 +66,8 @@ impl Row for CertificateRow {
         let subject = [&*facts.common_name, &*facts.organization, &*facts.serial];
         let issuer = [&*facts.issuer, &*facts.issuer_organization];
         let own = subject.into_iter().chain(issuer).chain([&*facts.fingerprint, &*facts.public_key_fingerprint]);
-        any_contains(own.chain(facts.names.iter().map(|name| &**name)), text)
+        let secrets = self.secrets.iter().map(|secret| &**secret);
+        any_contains(own.chain(facts.names.iter().map(|name| &**name)).chain(secrets), text)
     }
 
     fn key(&self, by: &str) -> Key {
@@ -82,11 +101,14 @@ impl Row for CertificateRow {
             "certFingerprint": facts.fingerprint,
             "publicKeyFingerprint": facts.public_key_fingerprint,
             "status": self.status,
+            "hosts": self.hosts.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "secrets": self.secrets,
+            "default": self.default,
         })
     }
 }
 
-fn time(seconds: i64) -> String {
+pub(super) fn time(seconds: i64) -> String {
     Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 

@@ -1,13 +1,15 @@
-//! Traefik's API, field for field, and `/api/problems`.
+//! Traefik's API, field for field, and what it has no word for: problems, the last minutes, explanations.
 
 mod certificates;
 mod entry_points;
+mod explain;
 mod list;
 mod middlewares;
 mod overview;
 mod problems;
 mod query;
 mod routers;
+mod routes;
 mod services;
 
 use bytes::Bytes;
@@ -29,12 +31,16 @@ struct Scene<'a> {
 /// Answers `GET /api/{path}?{query}`.
 pub(super) fn respond(sources: &AdminSources, model: &Model, path: &str, query: &str) -> Response<Bytes> {
     let scene = Scene { sources, model };
-    let query = Query::parse(query);
     let (kind, name) = split(path);
+    if (kind, &name) == ("explain", &None) {
+        return explain::respond(scene, query);
+    }
+    let query = Query::parse(query);
     match (kind, name) {
         ("version", None) => reply::json(StatusCode::OK, &overview::version(sources)),
         ("overview", None) => reply::json(StatusCode::OK, &overview::overview(scene)),
         ("rawdata", None) => reply::json(StatusCode::OK, &rawdata(scene)),
+        ("routes", None) => routes::all(scene),
         ("problems", None) => list(problems::rows(scene), &query),
         // Traefik gives this one whole and without paging.
         ("entrypoints", None) => reply::json(StatusCode::OK, &entry_points::all(sources)),

@@ -1,22 +1,27 @@
-//! `/api/problems`: what is wrong with which object, and what to do. Worst first.
+//! `/api/problems`: what is wrong with which object, since when, and what to do. Worst first.
 
 use serde_json::{Value, json};
 
 use super::Scene;
 use super::list::{Key, Row, any_contains};
+use crate::admin::since::Since;
 use crate::route::{Problem, Severity};
 
 /// One problem.
 pub(super) struct ProblemRow<'a> {
     problem: &'a Problem,
+    since: &'a Since,
     name: String,
     /// Its place in the report, which has the worst first.
     place: i64,
 }
 
 pub(super) fn rows(scene: Scene<'_>) -> Vec<ProblemRow<'_>> {
-    let problems = scene.model.view.report.problems.iter();
-    problems.zip(0..).map(|(problem, place)| ProblemRow { problem, name: problem.object.to_string(), place }).collect()
+    let (problems, since) = (scene.model.view.report.problems.iter(), &scene.model.since);
+    problems
+        .zip(0..)
+        .map(|(problem, place)| ProblemRow { problem, since, name: problem.object.to_string(), place })
+        .collect()
 }
 
 impl Row for ProblemRow<'_> {
@@ -45,6 +50,8 @@ impl Row for ProblemRow<'_> {
     }
 
     fn json(&self) -> Value {
-        json!(self.problem)
+        let mut value = json!(self.problem);
+        value["since"] = json!(self.since.text(self.problem));
+        value
     }
 }

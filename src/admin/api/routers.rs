@@ -81,7 +81,7 @@ fn state(scene: Scene<'_>, router: &Router) -> (&'static str, Option<&'static st
     }
 }
 
-fn explain(reason: RefusalReason) -> &'static str {
+pub(super) fn explain(reason: RefusalReason) -> &'static str {
     match reason {
         RefusalReason::NoService => "the service does not exist",
         RefusalReason::NoPort => "the service has no such port",

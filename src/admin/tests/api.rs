@@ -1,9 +1,12 @@
 //! The shapes of Traefik's API.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use serde_json::json;
 
 use super::sample::world;
 use super::*;
+use crate::telemetry::meters::{MethodLabel, ProtocolLabel, Refusal, Sample};
 
 #[test]
 fn a_router_has_traefiks_fields() {
@@ -164,6 +167,7 @@ fn a_certificate_shows_facts_and_no_key() {
             "notBefore": "2023-11-14T22:13:20Z", "notAfter": "2096-10-02T07:06:40Z", "version": "v3",
             "keyType": "ECDSA", "keySize": 256, "signatureAlgorithm": "ECDSA-SHA256", "status": "enabled",
             "publicKeyFingerprint": "cd34",
+            "hosts": ["weather.lvh.me"], "secrets": ["default/weather", "shop/weather"], "default": true,
         })
     );
 }
@@ -182,7 +186,10 @@ fn raw_data_has_three_maps_without_what_their_names_say() {
 #[test]
 fn problems_come_worst_first_with_what_to_do() {
     let world = world();
-    let problems = get_json(&world.admin, "/api/problems");
+    let mut problems = get_json(&world.admin, "/api/problems");
+    let since = problems[0].as_object_mut().and_then(|problem| problem.remove("since"));
+    let since: jiff::Timestamp = since.as_ref().and_then(Value::as_str).expect("a time").parse().expect("a time");
+    assert!(since <= jiff::Timestamp::now(), "{since}");
     assert_eq!(
         problems[0],
         json!({
@@ -255,4 +262,84 @@ fn the_version_is_spelled_as_traefik_spells_it() {
     assert_eq!(version["Version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(version["startDate"], "2026-07-24T10:33:15Z");
     assert!(version["Codename"].is_string());
+}
+
+#[test]
+fn every_route_is_a_small_row() {
+    let page = get_json(&world().admin, "/api/routes");
+    assert_eq!(page["entryPoints"], json!(["web", "websecure"]));
+    let fields = page["fields"].as_array().expect("the names of a row's members");
+    let rows = page["routes"].as_array().expect("rows");
+    assert!(rows.iter().all(|row| row.as_array().map(Vec::len) == Some(fields.len())), "{page}");
+    let named = |row: &Value| {
+        fields
+            .iter()
+            .zip(row.as_array().into_iter().flatten())
+            .map(|(name, value)| (name.as_str().unwrap_or_default().to_owned(), value.clone()))
+            .collect::<Value>()
+    };
+    let rows: Vec<Value> = rows.iter().map(named).collect();
+    assert_eq!(rows.len(), 4);
+    let find =
+        |path: &str| rows.iter().find(|row| row["host"] == "weather.lvh.me" && row["path"] == path).expect("a row");
+    assert_eq!(
+        *find("/"),
+        json!({
+            "router": "default-weather-weather-lvh-me@kubernetes", "host": "weather.lvh.me", "path": "/",
+            "pathType": "Prefix", "entryPoints": [0], "tls": "also", "action": "forward", "service": "weather:8080",
+            "namespace": "default", "ingress": "weather", "state": 0,
+        })
+    );
+    assert_eq!((&find("/empty")["state"], &find("/admin")["state"]), (&json!(1), &json!(2)));
+    assert_eq!(
+        (&find("/admin")["service"], &find("/admin")["action"]),
+        (&json!("default-admin-8080"), &json!("refuse"))
+    );
+    assert_eq!(rows.iter().filter(|row| row["action"] == "redirect" && row["host"] == "*").count(), 1);
+}
+
+#[test]
+fn the_last_minutes_are_the_differences_between_samples() {
+    let world = world();
+    let series = world.meters.entry_point("web");
+    let record = |code, millis| {
+        series.record(
+            0,
+            &Sample {
+                code,
+                method: MethodLabel::Get,
+                protocol: ProtocolLabel::Http,
+                duration: Duration::from_millis(millis),
+                request_bytes: 0,
+                response_bytes: 0,
+                tls: None,
+            },
+        );
+    };
+    let open = world.meters.open_connections("web");
+    let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+    record(200, 10);
+    world.admin.sample(at(100));
+    record(200, 20);
+    record(502, 400);
+    world.meters.own().refused(Refusal::NoRoute);
+    open.opened();
+    world.admin.sample(at(105));
+    world.admin.sample(at(110));
+    let history = get_json(&world.admin, "/api/history");
+    assert_eq!(history["times"], json!([100.0, 105.0, 110.0]));
+    assert_eq!(history["bounds"], json!([0.1, 0.3, 1.2, 5.0]));
+    assert_eq!(history["refusals"], json!({ "no_route": [1, 0] }));
+    assert_eq!(
+        history["entryPoints"][0],
+        json!({
+            "name": "web", "requests": [2, 0], "clientErrors": [0, 0], "serverErrors": [1, 0], "seconds": [0.42, 0.0],
+            "buckets": [[1, 0], [0, 0], [1, 0], [0, 0], [0, 0]], "connections": [1, 1],
+        })
+    );
+    for second in 0..400 {
+        world.admin.sample(at(200 + 5 * second));
+    }
+    let times = get_json(&world.admin, "/api/history")["times"].as_array().map(Vec::len);
+    assert_eq!(times, Some(181), "fifteen minutes are kept, no more");
 }

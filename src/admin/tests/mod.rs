@@ -1,6 +1,7 @@
 //! The admin port's answers, by the same call that its socket makes.
 
 mod api;
+mod explain;
 mod pages;
 mod sample;
 mod socket;

@@ -6,7 +6,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::admin::*;
 use crate::config::AdminListener;
-use crate::proxy::upstream::state::HealthState;
+use crate::proxy::explain::explain;
+use crate::proxy::router::{CompiledRoute, Router};
+use crate::proxy::upstream::state::{HealthState, Upstreams};
 use crate::route::*;
 use crate::telemetry::meters::MeterSettings;
 
@@ -14,6 +16,7 @@ pub(super) struct World {
     pub(super) admin: Admin,
     pub(super) installed: Arc<AtomicBool>,
     pub(super) terminating: Arc<AtomicBool>,
+    pub(super) meters: Arc<Meters>,
 }
 
 pub(super) fn world() -> World {
@@ -24,9 +27,19 @@ pub(super) fn world_at(base_path: &str) -> World {
     let installed = Arc::new(AtomicBool::new(true));
     let terminating = Arc::new(AtomicBool::new(false));
     let (is_installed, is_terminating) = (installed.clone(), terminating.clone());
+    let meters = Meters::new(MeterSettings::default());
+    let (upstreams, table) = (Upstreams::new(), Arc::new(routes()));
+    upstreams.update_endpoints(&endpoints());
+    let router = Router::compile(None, &table, |route| {
+        let upstream = match &route.action {
+            Action::Forward(upstream) => Some(upstreams.state(upstream)),
+            _ => None,
+        };
+        Arc::new(CompiledRoute::new(route.clone(), upstream, &meters))
+    });
     let admin = Admin::new(AdminSources {
         surface: surface(base_path),
-        meters: Meters::new(MeterSettings::default()),
+        meters: meters.clone(),
         started: UNIX_EPOCH + Duration::from_secs(1_784_889_195),
         readiness: Box::new(move || Readiness {
             installed: is_installed.load(Ordering::Relaxed),
@@ -34,10 +47,12 @@ pub(super) fn world_at(base_path: &str) -> World {
             reasons: Vec::new(),
         }),
         health_of: Box::new(health_of),
-        certificates: Box::new(|| vec![facts(), facts()]),
+        certificates: Box::new(|| vec![served("default/weather"), served("shop/weather")]),
+        certificate_for: Box::new(|host| host.filter(|host| host.ends_with("lvh.me")).map(|_| facts())),
+        explain: Box::new(move |question| explain(&router, question)),
     });
-    admin.publish(View { routes: Arc::new(routes()), endpoints: Arc::new(endpoints()), report: Arc::new(report()) });
-    World { admin, installed, terminating }
+    admin.publish(View { routes: table, endpoints: Arc::new(endpoints()), report: Arc::new(report()) });
+    World { admin, installed, terminating, meters }
 }
 
 fn surface(base_path: &str) -> Surface {
@@ -117,11 +132,15 @@ fn routes() -> RouteTable {
         ingress: "".into(),
     });
     to_https.tls = TlsUse::Never;
-    let here = vec![
+    if let Rank::Automatic(rank) = &mut to_https.rank {
+        rank.host = HostKind::Any;
+    }
+    let mut here = vec![
         route("weather.lvh.me", "/", Some("weather"), Action::Forward(upstream("weather"))),
         route("weather.lvh.me", "/admin", Some("admin"), Action::Refuse(RefusalReason::NoService)),
         route("weather.lvh.me", "/empty", Some("empty"), Action::Forward(upstream("empty"))),
     ];
+    here.sort_by(|a, b| a.rank.cmp(&b.rank));
     table.hosts.insert(weather.clone(), Arc::new(VirtualHost { host: weather, routes: here }));
     let any = VirtualHost { host: HostPattern::Any, routes: vec![Arc::new(to_https)] };
     table.hosts.insert(HostPattern::Any, Arc::new(any));
@@ -158,6 +177,11 @@ fn health_of(id: &UpstreamId) -> Vec<EndpointHealth> {
         health(9, HealthState::Ejected, None),
         health(99, HealthState::Ready, None),
     ]
+}
+
+fn served(secret: &str) -> ServedCertificate {
+    let hosts = vec![HostPattern::parse("weather.lvh.me").expect("a host")];
+    ServedCertificate { facts: facts(), secret: secret.into(), hosts, default: secret == "shop/weather" }
 }
 
 fn facts() -> CertificateFacts {

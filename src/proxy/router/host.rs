@@ -116,7 +116,7 @@ impl HostRoutes {
         self.text.get(..self.name).unwrap_or_default()
     }
 
-    fn entries(&self) -> impl Iterator<Item = &Entry> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
         std::iter::once(&self.first).chain(&self.rest)
     }
 
@@ -137,6 +137,11 @@ impl HostRoutes {
             Some(found) if *found.rank() < entry.compiled.route.rank => Some(found),
             _ => Some(Found { compiled: &entry.compiled }),
         }
+    }
+
+    /// Whether an entry of these is for the path of a lookup.
+    pub(super) fn has_path(&self, entry: &Entry, lookup: &Lookup<'_>) -> bool {
+        entry.matches(lookup.path, &self.text)
     }
 
     /// The longest walk up in its index.
@@ -170,7 +175,7 @@ impl Entry {
     }
 
     /// Whether it is served on this listener over this transport.
-    fn serves(&self, lookup: &Lookup<'_>) -> bool {
+    pub(super) fn serves(&self, lookup: &Lookup<'_>) -> bool {
         self.listeners.contains(lookup.listener)
             && (lookup.listener_tls
                 || match self.tls {

@@ -4,6 +4,7 @@
 //! and of those that match the lowest rank wins: so a path that the exact host lacks falls through to the wildcard host
 //! and to host-less rules.
 
+mod candidates;
 mod compile;
 mod host;
 mod paths;
@@ -13,6 +14,8 @@ mod tests;
 use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashTable;
+
+pub use candidates::{Candidate, Candidates, Lack};
 
 use super::upstream::state::UpstreamState;
 use crate::route::{Observability, Route, RouteTable};

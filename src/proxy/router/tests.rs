@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{CompiledRoute, Lookup, Router};
+use super::{CompiledRoute, Lack, Lookup, Router};
 use crate::proxy::upstream::state::Upstreams;
 use crate::route::{
     Action, AutomaticRank, Balance, Explicit, HostHeader, HostKind, HostPattern, ListenerSet, Observability, Origin,
@@ -214,6 +214,30 @@ proptest! {
     #[test]
     fn many_routes_are_found_as_if_each_were_looked_at(drafts in prop::collection::vec(any_draft(), 60..160)) {
         agree(&compile(&drafts), &table(&drafts))?;
+    }
+
+    #[test]
+    fn the_first_candidate_is_the_route_that_is_found_and_each_of_the_rest_lacks_what_it_says(
+        drafts in prop::collection::vec(any_draft(), 0..60),
+    ) {
+        let router = compile(&drafts);
+        for lookup in all_lookups() {
+            let candidates = router.candidates(&lookup, usize::MAX);
+            let matching: Vec<_> = candidates.nearest.iter().take_while(|it| it.lacks.is_none()).collect();
+            let first = matching.first().map(|it| Arc::as_ptr(&it.compiled));
+            prop_assert_eq!(first, router.find(&lookup).map(Arc::as_ptr));
+            prop_assert_eq!(candidates.total, candidates.nearest.len());
+            for it in candidates.nearest.iter().skip(matching.len()) {
+                let route = &it.compiled.route;
+                match it.lacks {
+                    None => prop_assert!(false, "what matches comes first"),
+                    Some(Lack::Path) => prop_assert!(!route.path.matches(lookup.path)),
+                    Some(Lack::Listener) => prop_assert!(!route.listeners.contains(lookup.listener)),
+                    Some(Lack::Clear) => prop_assert!(!lookup.tls),
+                    Some(Lack::Tls) => prop_assert!(lookup.tls),
+                }
+            }
+        }
     }
 
     #[test]

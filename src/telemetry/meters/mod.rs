@@ -6,6 +6,7 @@ mod own;
 mod page;
 mod process;
 mod series;
+mod totals;
 mod traffic;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ pub use catalog::{METRICS, Metric};
 pub use labels::{EndpointLabel, LogLabel, MethodLabel, ProtocolLabel, Refusal, Retry, SeverityLabel, TlsLabel, Wait};
 pub use own::{Own, TableSize};
 pub use series::{Sample, Series};
+pub use totals::Totals;
 
 use catalog as c;
 use page::Page;
@@ -84,6 +86,11 @@ impl OpenConnections {
     /// Counts one less.
     pub fn closed(&self) {
         self.0.fetch_sub(1, Relaxed);
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        u64::try_from(self.0.load(Relaxed)).unwrap_or(0)
     }
 }
 
@@ -173,6 +180,11 @@ impl Meters {
     /// The count of open connections of the entry point `name`.
     pub fn open_connections(&self, name: &str) -> Arc<OpenConnections> {
         self.with(|kept| kept.connections.entry(name.to_owned()).or_default().clone())
+    }
+
+    /// Upper bounds of the duration histograms, seconds.
+    pub fn bounds(&self) -> &[f64] {
+        &self.settings.buckets
     }
 
     /// Counts one routing table installed now.

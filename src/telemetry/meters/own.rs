@@ -102,6 +102,11 @@ impl Own {
         count(&self.waits, outcome.index());
     }
 
+    /// How many requests were refused or given up, by [`Refusal::ALL`].
+    pub fn refusals(&self) -> [u64; Refusal::ALL.len()] {
+        self.refusals.0.each_ref().map(|count| count.load(Relaxed))
+    }
+
     /// Says whether this replica writes statuses.
     pub fn leads(&self, leads: bool) {
         self.leader.store(u64::from(leads), Relaxed);

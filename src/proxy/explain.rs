@@ -1,0 +1,139 @@
+//! What would become of a request, and why: the steps of [`super::serve`] up to the choice of an endpoint, on the
+//! snapshot that serves, for people to read. Nothing is sent, counted or logged.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode};
+
+use super::headers::{self, Marks, UnderscoreRejected};
+use super::router::{Candidates, CompiledRoute, Lookup, Router};
+use super::{Error, redirect, serve};
+use crate::route::{Action, HostPattern, Listener};
+
+/// So many candidates of each kind are shown.
+const MOST: usize = 8;
+
+/// A request that might come.
+#[derive(Debug)]
+pub struct Question<'a> {
+    /// The listener that it would come in on.
+    pub listener: &'a Listener,
+    /// That listener's index.
+    pub index: usize,
+    /// Over TLS.
+    pub tls: bool,
+    /// Its head. The target is a path and a query; the host is in the fields.
+    pub parts: Parts,
+}
+
+/// What would become of it.
+#[derive(Debug)]
+pub struct Explanation {
+    /// The host that it is for, as it is looked up.
+    pub host: Option<String>,
+    /// Its path, as it is matched and forwarded; none if the head is refused.
+    pub path: Option<String>,
+    /// The route that wins.
+    pub route: Option<Arc<CompiledRoute>>,
+    /// What the client gets.
+    pub outcome: Outcome,
+    /// The routes that were looked at.
+    pub candidates: Candidates,
+    /// A host that there are routes for and that differs in a letter or two, when there are none for this one.
+    pub meant: Option<String>,
+}
+
+/// What the client gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The answer of an endpoint.
+    Forward,
+    /// A redirect.
+    Redirect(StatusCode, Option<HeaderValue>),
+    /// One of adit's own pages.
+    Internal,
+    /// 200 of adit's own: an OPTIONS that may be passed on no further (RFC 9110 §7.6.2).
+    LastHop,
+    /// A refusal.
+    Refuse(Error),
+}
+
+/// What would become of a request, by this snapshot.
+pub fn explain(router: &Router, question: &Question<'_>) -> Explanation {
+    let Question { listener, index, tls, parts } = question;
+    let marks = Marks::of(&parts.headers);
+    let has_body = marks.content_length || marks.transfer_encoding;
+    let (cleaned, authority) = match serve::read(listener, parts, marks, has_body) {
+        Ok(read) => read,
+        Err(error) => return refused_at_once(error),
+    };
+    let lookup = Lookup {
+        listener: *index,
+        listener_tls: listener.tls,
+        tls: *tls,
+        host: authority.as_ref().map(|authority| authority.name.as_ref()),
+        path: cleaned.as_deref().unwrap_or(parts.uri.path()),
+    };
+    let route = router.find(&lookup).cloned();
+    let candidates = router.candidates(&lookup, MOST);
+    let meant = lookup.host.filter(|_| !candidates.nearest.iter().any(|it| it.host != HostPattern::Any));
+    Explanation {
+        outcome: match &route {
+            Some(route) => outcome(route, question, marks),
+            None => Outcome::Refuse(Error::NoRoute),
+        },
+        meant: meant.filter(|_| route.is_none()).and_then(|host| nearest_host(router, host)),
+        host: lookup.host.map(str::to_owned),
+        path: Some(lookup.path.to_owned()),
+        route,
+        candidates,
+    }
+}
+
+fn refused_at_once(error: Error) -> Explanation {
+    Explanation {
+        host: None,
+        path: None,
+        route: None,
+        outcome: Outcome::Refuse(error),
+        candidates: Candidates::default(),
+        meant: None,
+    }
+}
+
+/// What a route does with the request that it has won.
+fn outcome(route: &CompiledRoute, question: &Question<'_>, marks: Marks) -> Outcome {
+    let Question { listener, parts, .. } = question;
+    if let Some(upstream) = &route.upstream {
+        let mut fields = parts.headers.clone();
+        if parts.method == Method::OPTIONS && serve::is_last_hop(&mut fields) {
+            return Outcome::LastHop;
+        }
+        let (forwarded, underscores) = (&listener.forwarded_headers, listener.underscore_headers);
+        if let Err(UnderscoreRejected) = headers::clean_request(&mut fields, marks, false, forwarded, underscores) {
+            return Outcome::Refuse(Error::UnderscoreHeader);
+        }
+        let none = upstream.endpoints().is_empty();
+        return if none { Outcome::Refuse(Error::NoEndpoint) } else { Outcome::Forward };
+    }
+    match &route.route.action {
+        Action::Forward(_) => Outcome::Refuse(Error::NoEndpoint),
+        Action::Redirect(redirect) => {
+            let (status, location) = redirect::target(redirect, parts);
+            Outcome::Redirect(status, location)
+        }
+        Action::Internal(_) => Outcome::Internal,
+        Action::Refuse(reason) => Outcome::Refuse(Error::Refused(*reason)),
+    }
+}
+
+/// The host with routes that looks most like this one; none if more than two letters differ.
+fn nearest_host(router: &Router, host: &str) -> Option<String> {
+    let names = router.hosts().filter_map(|pattern| match pattern {
+        HostPattern::Exact(name) if name.len().abs_diff(host.len()) <= 2 => Some(name),
+        _ => None,
+    });
+    let near = names.map(|name| (strsim::osa_distance(name, host), name)).filter(|(distance, _)| *distance <= 2);
+    near.min().map(|(_, name)| name.to_string())
+}

@@ -1,0 +1,103 @@
+//! The routes that a lookup looks at, and what each lacks: for people who ask why. No request comes here.
+
+use std::sync::Arc;
+
+use super::host::{Entry, HostRoutes};
+use super::{CompiledRoute, Lookup, Router, suffix};
+use crate::route::{HostPattern, TlsUse};
+
+/// A route whose host pattern matches the host of a lookup.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The pattern that it stands under.
+    pub host: HostPattern,
+    /// The route.
+    pub compiled: Arc<CompiledRoute>,
+    /// What it lacks; nothing if it matches.
+    pub lacks: Option<Lack>,
+}
+
+/// Why a route whose host matches does not match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// It is for other paths.
+    Path,
+    /// Its path matches, but it is bound to other listeners.
+    Listener,
+    /// It is served over TLS only, and this came in the clear.
+    Clear,
+    /// It is served in the clear only, or for other hosts over TLS.
+    Tls,
+}
+
+/// What of a lookup's candidates is worth a look.
+#[derive(Debug, Default)]
+pub struct Candidates {
+    /// Those that match, the winner first; then those that all but match; then those with the nearest paths.
+    pub nearest: Vec<Candidate>,
+    /// How many there are in all.
+    pub total: usize,
+}
+
+impl Router {
+    /// The routes that [`Router::find`] chooses from, `most` of each kind at most. Looks at every route of the host.
+    pub fn candidates(&self, lookup: &Lookup<'_>, most: usize) -> Candidates {
+        let exact = lookup.host.and_then(|host| Some((HostPattern::Exact(host.into()), self.exact.get(host)?)));
+        let wildcard = lookup.host.and_then(suffix).and_then(|suffix| {
+            let routes = self.wildcard.get(suffix)?;
+            Some((HostPattern::Wildcard(suffix.into()), routes))
+        });
+        let any = self.any.as_ref().map(|routes| (HostPattern::Any, routes));
+        let (mut matching, mut nearly, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
+        let mut total = 0;
+        for (host, routes) in [exact, wildcard, any].into_iter().flatten() {
+            for entry in routes.entries() {
+                total += 1;
+                let lacks = routes.lacks(entry, lookup);
+                let shared = shared(entry.compiled.route.path.as_str(), lookup.path);
+                let candidate = || Candidate { host: host.clone(), compiled: entry.compiled.clone(), lacks };
+                match lacks {
+                    None => matching.push(candidate()),
+                    Some(Lack::Path) => elsewhere.push((shared, candidate())),
+                    Some(_) => nearly.push(candidate()),
+                }
+            }
+        }
+        matching.sort_by(|a, b| a.compiled.route.rank.cmp(&b.compiled.route.rank));
+        // Stable: those as near as each other stay in the order of their ranks.
+        elsewhere.sort_by_key(|(shared, _)| std::cmp::Reverse(*shared));
+        let elsewhere = elsewhere.into_iter().map(|(_, candidate)| candidate);
+        let nearest = matching.into_iter().take(most).chain(nearly.into_iter().take(most)).chain(elsewhere.take(most));
+        Candidates { nearest: nearest.collect(), total }
+    }
+
+    /// The host patterns that there are routes for.
+    pub fn hosts(&self) -> impl Iterator<Item = &HostPattern> {
+        self.table.hosts.keys()
+    }
+}
+
+impl HostRoutes {
+    /// By the same questions that a lookup asks, the path first.
+    fn lacks(&self, entry: &Entry, lookup: &Lookup<'_>) -> Option<Lack> {
+        if !self.has_path(entry, lookup) {
+            return Some(Lack::Path);
+        }
+        if lookup.listener_tls && !lookup.tls {
+            return Some(Lack::Clear);
+        }
+        if entry.serves(lookup) {
+            return None;
+        }
+        let route = &entry.compiled.route;
+        if !route.listeners.contains(lookup.listener) {
+            return Some(Lack::Listener);
+        }
+        Some(if route.tls == TlsUse::Only { Lack::Clear } else { Lack::Tls })
+    }
+}
+
+/// How many characters of the beginning two paths share.
+fn shared(a: &str, b: &str) -> usize {
+    a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count()
+}
