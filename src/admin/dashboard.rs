@@ -1,19 +1,36 @@
-//! `/dashboard/`: one page, compiled in. It asks the API beside it and nothing else.
+//! `/dashboard/`: plain modules, compiled in as they are written. They ask the API beside them and nothing else.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
 
 use super::reply;
 
-/// The files of the page: path, media type, text.
+/// A file of the dashboard: its path, its media type, its text.
+macro_rules! file {
+    ($name:literal, $media_type:literal) => {
+        (concat!("/dashboard/", $name), $media_type, include_str!(concat!("dashboard/", $name)))
+    };
+}
+
+/// The files of the dashboard.
 const FILES: &[(&str, &str, &str)] = &[
     ("/dashboard/", "text/html; charset=utf-8", include_str!("dashboard/index.html")),
-    ("/dashboard/style.css", "text/css; charset=utf-8", include_str!("dashboard/style.css")),
-    ("/dashboard/main.js", "text/javascript; charset=utf-8", include_str!("dashboard/main.js")),
-    ("/dashboard/list.js", "text/javascript; charset=utf-8", include_str!("dashboard/list.js")),
-    ("/dashboard/fetch.js", "text/javascript; charset=utf-8", include_str!("dashboard/fetch.js")),
-    ("/dashboard/views.js", "text/javascript; charset=utf-8", include_str!("dashboard/views.js")),
-    ("/dashboard/icon.svg", "image/svg+xml", include_str!("dashboard/icon.svg")),
+    file!("style.css", "text/css; charset=utf-8"),
+    file!("parts.css", "text/css; charset=utf-8"),
+    file!("main.js", "text/javascript; charset=utf-8"),
+    file!("api.js", "text/javascript; charset=utf-8"),
+    file!("dom.js", "text/javascript; charset=utf-8"),
+    file!("chart.js", "text/javascript; charset=utf-8"),
+    file!("overview.js", "text/javascript; charset=utf-8"),
+    file!("virtual.js", "text/javascript; charset=utf-8"),
+    file!("filter.js", "text/javascript; charset=utf-8"),
+    file!("routes.js", "text/javascript; charset=utf-8"),
+    file!("route.js", "text/javascript; charset=utf-8"),
+    file!("services.js", "text/javascript; charset=utf-8"),
+    file!("certificates.js", "text/javascript; charset=utf-8"),
+    file!("problems.js", "text/javascript; charset=utf-8"),
+    file!("explain.js", "text/javascript; charset=utf-8"),
+    file!("icon.svg", "image/svg+xml"),
 ];
 
 pub(super) fn respond(path: &str) -> Response<Bytes> {

@@ -1,66 +1,72 @@
-// Keeps the page as the process is: asks every two seconds while it is looked at, and draws what has changed.
+// The frame of all pages: which one is shown, what the header says, and the rounds in which the process is asked.
 
-import { ask, readiness } from "./fetch.js";
-import { List } from "./list.js";
-import * as views from "./views.js";
+import { ask, readiness } from "./api.js";
+import { certificates } from "./certificates.js";
+import { h } from "./dom.js";
+import { explain } from "./explain.js";
+import { overview } from "./overview.js";
+import { problems } from "./problems.js";
+import { route } from "./route.js";
+import { routes } from "./routes.js";
+import { service, services } from "./services.js";
 
 const PERIOD = 2000;
 const $ = (id) => document.getElementById(id);
+const PAGES = { "": overview, routes, route, services, service, certificates, problems, explain };
 
-const lists = [
-  {
-    id: "problems", path: "problems?", perPage: 500, draw: views.problem, gather: views.alike,
-    none: "None: every object is served as it is written.",
-  },
-  {
-    id: "routes", path: "http/routers?sortBy=severity&own=false", draw: views.route,
-    none: "None: every request is answered 404. Apply an Ingress, or look whether its class is one of ours.",
-  },
-  {
-    id: "services", path: "http/services?sortBy=severity&own=false", draw: views.service,
-    none: "None: no route leads to a Service.",
-  },
-  {
-    id: "certificates", path: "certificates?sortBy=notAfter", draw: views.certificate,
-    none: "None out of a Secret: over TLS everyone gets the self-signed certificate that was made at the start.",
-  },
-].map((list) => new List({ ...list, changed: () => refresh() }));
-
+let page = null;
+let shown = null;
 let called = "adit";
+let health = { ready: null, counts: null };
 
-async function overview() {
-  const [answer, points] = await Promise.all([ask("overview"), ask("entrypoints")]);
-  if (points) {
-    // Those of clients first.
-    const own = (row) => Number(!row.http);
-    const rows = points.rows.sort((a, b) => own(a) - own(b));
-    $("list-entrypoints").replaceChildren(...rows.map(views.entryPoint));
-    $("count-entrypoints").textContent = rows.length;
-  }
-  return answer?.rows;
-}
-
-/** How many there are, and how many of them are in trouble. */
-function count(id, { warnings, errors }, words) {
-  const { total } = lists.find((list) => list.id === id);
-  const number = (value) => value.toLocaleString("en");
-  const badge = (kind, value, word) => {
-    const element = views.el("i", kind, number(value));
-    element.title = word;
-    // For those who hear the page.
-    element.append(views.el("span", "unseen", ` ${word}, `));
-    return value ? element : null;
+/** `#/route/NAME?q=1` in its parts. */
+function address() {
+  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?", 2);
+  const [name, ...rest] = path.split("/");
+  const decode = (text) => {
+    try {
+      return decodeURIComponent(text);
+    } catch {
+      return text;
+    }
   };
-  const parts = [badge("bad", errors, words[0]), badge("warn", warnings, words[1])].filter(Boolean);
-  $(`count-${id}`).replaceChildren(...(id === "problems" && parts.length ? parts : [number(total), ...parts]));
+  return { name, rest: decode(rest.join("/")), query: new URLSearchParams(query) };
 }
 
-function counts({ http, certificates, problems }) {
-  count("problems", problems, ["errors: some traffic is refused", "warnings"]);
-  count("routes", http.routers, ["refused with 503", "without endpoints"]);
-  count("services", http.services, ["in error", "without endpoints"]);
-  count("certificates", certificates, ["expired", "expire within 30 days"]);
-  document.title = problems.errors ? `(${problems.errors}) ${called}` : called;
+/** Shows the page that the address names. A page may change its own query without being made anew. */
+function navigate() {
+  if (location.hash === "#view") return;
+  const { name, rest, query } = address();
+  const known = Object.hasOwn(PAGES, name) ? name : "";
+  const key = `${known}/${rest}`;
+  for (const link of document.querySelectorAll("nav a")) {
+    const target = link.getAttribute("href").slice(2);
+    const current = target === known || target === `${known}s`;
+    if (current) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  if (key === shown) {
+    page.query?.(query);
+    refresh();
+    return;
+  }
+  page?.close?.();
+  const first = shown === null;
+  shown = key;
+  page = PAGES[known](rest, query);
+  $("view").replaceChildren(page.element);
+  title();
+  page.heard?.(health);
+  if (!first) {
+    window.scrollTo(0, 0);
+    $("view").focus({ preventScroll: true });
+  }
+  refresh();
+}
+
+function title() {
+  const errors = health.counts?.problems.errors;
+  document.title = `${errors ? `(${errors}) ` : ""}${page.title} – ${called}`;
 }
 
 function state(kind, text) {
@@ -69,14 +75,22 @@ function state(kind, text) {
   if (badge.textContent !== text) badge.textContent = text;
 }
 
-/** Why no traffic should come comes before everything else. */
-function waiting({ ready, reasons }) {
-  state(ready ? "good" : "bad", ready ? "ready" : "not ready");
-  const list = $("list-waiting");
-  const text = reasons.join("\n");
-  if (list.dataset.text === text) return;
-  list.dataset.text = text;
-  list.replaceChildren(...reasons.map(views.waiting));
+/** What the header says, and what every page may want to know. */
+async function header() {
+  const [ready, { value: counts }] = await Promise.all([readiness(), ask("overview")]);
+  health = { ready, counts };
+  if (ready) state(ready.ready ? "good" : "bad", ready.ready ? "ready" : "not ready");
+  else state("good", "live");
+  const { errors, warnings } = counts.problems;
+  const text = `${errors}/${warnings}`;
+  const badge = $("count-problems");
+  if (badge.dataset.text !== text) {
+    badge.dataset.text = text;
+    const part = (kind, count, word) => count > 0 && h("i", { class: kind, title: word }, String(count), h("span", { class: "unseen" }, ` ${word} `));
+    badge.replaceChildren(...[part("bad", errors, "errors"), part("warn", warnings, "warnings")].filter(Boolean));
+  }
+  page.heard?.(health);
+  title();
 }
 
 let lastSeen = null;
@@ -90,16 +104,16 @@ async function refresh() {
     return;
   }
   running = true;
+  const of = page;
   try {
-    const [ready, seen] = await Promise.all([readiness(), overview(), ...lists.map((list) => list.update())]);
-    if (seen) counts(seen);
-    waiting(ready);
+    await Promise.all([header(), of.update?.()]);
     lastSeen = new Date();
     document.body.className = "";
-  } catch {
-    // Said on the page; what is below is as it was then.
+  } catch (error) {
+    // Said on the page; what is below is as it was then. A mistake of the page itself is for its author.
+    if (!(error instanceof TypeError && error.message.includes("fetch")) && !["TimeoutError", "AbortError"].includes(error.name) && !error.status) console.error(error);
     state("bad", lastSeen ? `no answer since ${lastSeen.toLocaleTimeString()}` : "no answer");
-    document.body.classList.toggle("stale", lastSeen !== null);
+    document.body.className = lastSeen ? "stale" : "loading";
   } finally {
     running = false;
   }
@@ -110,25 +124,57 @@ async function refresh() {
 }
 
 async function name() {
-  const answer = await ask("version");
-  const { Version, dashboardName } = answer.rows;
+  const { Version, dashboardName } = (await ask("version")).value;
   $("version").textContent = Version;
   if (dashboardName) {
+    called = dashboardName;
     $("title").textContent = dashboardName;
-    called = `${dashboardName} – adit`;
-    document.title = called;
+    title();
   }
 }
 
+/** Light, dark, or as the system has it; kept where the browser lets it be kept. */
+function theme() {
+  const order = ["auto", "light", "dark"];
+  const stored = () => {
+    try {
+      return localStorage.getItem("adit-theme");
+    } catch {
+      return null;
+    }
+  };
+  const set = (name) => {
+    document.documentElement.dataset.theme = name;
+    $("theme").textContent = `theme: ${name}`;
+    try {
+      localStorage.setItem("adit-theme", name);
+    } catch {
+      // It lasts as long as the page.
+    }
+  };
+  set(order.includes(stored()) ? stored() : "auto");
+  $("theme").addEventListener("click", () => {
+    set(order[(order.indexOf(document.documentElement.dataset.theme) + 1) % order.length]);
+  });
+}
+
 document.addEventListener("keydown", (event) => {
-  const typing = event.target instanceof HTMLInputElement;
-  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
-    event.preventDefault();
-    $("search-routes").focus();
-  }
+  const typing = event.target.closest?.("input, textarea, select");
+  if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  const search = document.querySelector("main input[type=search]");
+  if (search) search.focus();
+  else location.hash = "#/routes?focus=1";
+});
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  $("view").focus();
 });
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
+window.addEventListener("hashchange", navigate);
 
+theme();
+navigate();
 // A name is worth no error: without it the page is as good.
-name().catch(() => {}).finally(refresh);
+name().catch(() => {});
 setInterval(() => document.hidden || refresh(), PERIOD);

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::sample::{world, world_at};
 use super::*;
+use crate::telemetry::meters::Refusal;
 
 #[test]
 fn ping_is_503_until_the_first_table_and_again_from_the_end_on() {
@@ -91,28 +92,34 @@ fn api_and_dashboard_move_below_their_base_path_and_health_does_not() {
 }
 
 #[test]
-fn every_file_that_the_dashboard_names_is_there() {
+fn every_file_that_the_dashboard_names_is_there_and_together_they_are_small() {
     let admin = world().admin;
     let is_file = |text: &&str| [".js", ".css", ".svg"].iter().any(|end| text.ends_with(end));
     let mut names = vec![String::new()];
-    let mut seen = 0;
+    let (mut seen, mut bytes) = (0, 0);
     while let Some(name) = names.get(seen).cloned() {
         seen += 1;
         let (status, headers, text) = get(&admin, &format!("/dashboard/{name}"));
         assert_eq!(status, StatusCode::OK, "{name}");
         assert!(headers[header::CONTENT_TYPE].to_str().is_ok_and(|kind| !kind.starts_with("text/plain")), "{name}");
-        assert!(
-            !text.contains("http://") || name.ends_with(".svg") || name.ends_with("views.js"),
-            "{name} goes elsewhere"
-        );
+        bytes += text.len();
         for named in text.split(['"', '\'']).filter(is_file).map(|named| named.trim_start_matches("./").to_owned()) {
             if !names.contains(&named) {
                 names.push(named);
             }
         }
     }
-    assert_eq!(names.len(), 7, "{names:?}");
+    let js = include_str!("../dashboard.rs").matches("file!(").count();
+    assert_eq!(names.len(), js + 1, "{names:?}");
+    assert!(bytes < 150_000, "{bytes} bytes, before any compression");
     assert_eq!(get(&admin, "/dashboard/..%2f..%2fetc/passwd").0, StatusCode::NOT_FOUND);
+}
+
+#[test]
+fn the_overview_says_what_each_reason_of_a_refusal_means() {
+    let overview = get(&world().admin, "/dashboard/overview.js").2;
+    let missing: Vec<_> = Refusal::ALL.iter().filter(|reason| !overview.contains(&format!(" {reason}: \""))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]
