@@ -1,10 +1,10 @@
 //! The `adit` program: reads what was typed, and runs it.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use adit::config::{self, Command, Config, Flags};
+use adit::config::{self, Command, Config, Dialect, Flags, Migration};
 use adit::demo::{self, Demo};
 use adit::{app, check};
 
@@ -55,6 +55,7 @@ fn run() -> anyhow::Result<ExitCode> {
                 Err(error) => return Ok(usage(&error)),
             }
         }
+        Command::Migrate(migration) => return migrate(migration),
         Command::Healthcheck(flags) => match configure(flags) {
             Ok((config, _)) => {
                 let healthy = app::healthcheck(&config)?;
@@ -72,6 +73,34 @@ fn check(paths: &[String], config: &Config) -> anyhow::Result<ExitCode> {
     let (stdin, mut out, mut errors) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
     let verdict = check::run(&paths, &settings, stdin, &mut out, &mut errors)?;
     Ok(ExitCode::from(verdict.exit_code()))
+}
+
+fn migrate(migration: Migration) -> anyhow::Result<ExitCode> {
+    let Migration { from: Dialect::Traefik, paths, flags, arguments, format } = migration;
+    let installation = if paths.is_empty() {
+        match configure(flags) {
+            Ok((config, _)) => check::traefik::Installation::of_cluster(app::inventory(&config)?),
+            Err(error) => return Ok(usage(&error)),
+        }
+    } else {
+        let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
+        match check::traefik::Installation::read(&paths, std::io::stdin()) {
+            Ok(installation) => installation,
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "adit check: {error}");
+                return Ok(ExitCode::from(USAGE));
+            }
+        }
+    };
+    let (files, settings) = (&|path: &Path| std::fs::read_to_string(path), &app::translate_settings);
+    let question = check::traefik::Question { installation, arguments, files, settings };
+    match check::traefik::compare(question) {
+        Ok(findings) => {
+            check::traefik::print(&findings, format, &mut std::io::stdout())?;
+            Ok(ExitCode::from(findings.verdict().exit_code()))
+        }
+        Err(error) => Ok(usage(&error)),
+    }
 }
 
 fn configure(flags: Flags) -> Result<(Config, Vec<config::Warning>), config::Error> {

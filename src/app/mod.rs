@@ -72,6 +72,18 @@ pub fn translate_settings(config: &Config) -> Settings {
     convert::translate(config)
 }
 
+/// What the cluster holds that a migration asks for; nothing is written there.
+pub fn inventory(config: &Config) -> Result<source::cluster::Inventory, Error> {
+    let (connection, namespaces) = match &config.source {
+        Source::Cluster(cluster) | Source::IngressRoutes(cluster) => {
+            (convert::connection(cluster), cluster.namespaces.clone())
+        }
+        Source::Directory(_) | Source::None => Default::default(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
+    Ok(runtime.block_on(source::cluster::inventory(&connection, &namespaces))?)
+}
+
 /// Asks `/ping` of the adit that was started with this configuration; the URL that answered.
 pub fn healthcheck(config: &Config) -> Result<String, healthcheck::Error> {
     healthcheck::ask(config)

@@ -19,7 +19,7 @@ impl fmt::Debug for Flags {
 impl Flags {
     /// Reads flags and nothing else.
     pub fn parse<S: AsRef<str>>(arguments: &[S]) -> Result<Self, Error> {
-        let read = raw::arguments(&owned(arguments))?;
+        let read = raw::arguments(&owned(arguments), &[])?;
         match read.words.into_iter().next() {
             Some(word) => Err(Error::UnexpectedArgument(word)),
             None => Ok(Self(read.typed)),
@@ -35,6 +35,41 @@ impl Flags {
     }
 }
 
+/// What an installation was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Traefik.
+    Traefik,
+}
+
+/// How findings are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// `adit check --from`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migration {
+    /// What the installation was made for.
+    pub from: Dialect,
+    /// Files and directories; `-` is standard input. Without any, the running cluster.
+    pub paths: Vec<String>,
+    /// adit's own flags: how the cluster is reached.
+    pub flags: Flags,
+    /// The other's command line, if it was typed after `--`.
+    pub arguments: Option<Vec<String>>,
+    /// How findings are printed.
+    pub format: Format,
+}
+
+/// The options that commands have beside the flags.
+const OPTIONS: &[&str] = &["from", "output"];
+
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -49,6 +84,8 @@ pub enum Command {
         /// The flags.
         flags: Flags,
     },
+    /// Compare what Traefik does with an installation with what adit would do.
+    Migrate(Migration),
     /// Say which version this is.
     Version,
     /// Ask `/ping` of the adit that was started with these flags.
@@ -60,10 +97,12 @@ pub enum Command {
 impl Command {
     /// Reads the arguments after the program's name. Flags may come before and after a command.
     pub fn parse<S: AsRef<str>>(arguments: &[S]) -> Result<Self, Error> {
-        let read = raw::arguments(&owned(arguments))?;
+        let read = raw::arguments(&owned(arguments), OPTIONS)?;
         let mut words = read.words.into_iter();
         let flags = Flags(read.typed);
-        let command = words.next();
+        let mut options = Options(read.options);
+        let mut after = read.after;
+        let command = words.next().or_else(|| first(&mut after));
         if read.help {
             return Ok(Self::Help);
         }
@@ -72,23 +111,70 @@ impl Command {
             None => Self::Run(flags),
             Some("demo") => Self::Demo(flags),
             Some("check") => {
-                let paths: Vec<String> = words.by_ref().collect();
-                if paths.is_empty() {
-                    let expected = "files or directories of manifests, or - for standard input".into();
-                    return Err(Error::MissingValue { flag: "adit check".into(), expected });
+                let mut paths: Vec<String> = words.by_ref().collect();
+                match options.choice("from", &[("traefik", Dialect::Traefik)])? {
+                    Some(from) => {
+                        let format = options.format()?;
+                        Self::Migrate(Migration { from, paths, flags, arguments: after.take(), format })
+                    }
+                    None => {
+                        paths.extend(after.take().unwrap_or_default());
+                        if paths.is_empty() {
+                            let expected = "files or directories of manifests, or - for standard input".into();
+                            return Err(Error::MissingValue { flag: "adit check".into(), expected });
+                        }
+                        Self::Check { paths, flags }
+                    }
                 }
-                Self::Check { paths, flags }
             }
             Some("version") => Self::Version,
             Some("healthcheck") => Self::Healthcheck(flags),
             Some("help") => return Ok(Self::Help),
             Some(other) => return Err(Error::UnexpectedArgument(other.to_owned())),
         };
-        match words.next() {
+        options.none_left()?;
+        match words.next().or_else(|| first(&mut after)) {
             Some(word) => Err(Error::UnexpectedArgument(word)),
             None => Ok(command),
         }
     }
+}
+
+/// The options that were typed and nobody has asked for yet.
+struct Options(Vec<(&'static str, String)>);
+
+impl Options {
+    /// The value of an option; the last one counts.
+    fn take(&mut self, name: &str) -> Option<String> {
+        let found = self.0.iter().rev().find(|(typed, _)| *typed == name).map(|(_, value)| value.clone());
+        self.0.retain(|(typed, _)| *typed != name);
+        found
+    }
+
+    /// One of some words.
+    fn choice<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)]) -> Result<Option<T>, Error> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(&value)).map(|(_, meaning)| *meaning);
+        let expected = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" or ");
+        found.map(Some).ok_or_else(|| Error::BadValue { origin: format!("--{name}"), value, expected })
+    }
+
+    fn format(&mut self) -> Result<Format, Error> {
+        Ok(self.choice("output", &[("text", Format::Text), ("json", Format::Json)])?.unwrap_or_default())
+    }
+
+    fn none_left(&self) -> Result<(), Error> {
+        match self.0.first() {
+            None => Ok(()),
+            Some((name, _)) => {
+                Err(Error::Conflict(format!("--{name} does not belong to this command; see adit --help")))
+            }
+        }
+    }
+}
+
+fn first(words: &mut Option<Vec<String>>) -> Option<String> {
+    words.as_mut().filter(|words| !words.is_empty()).map(|words| words.remove(0))
 }
 
 fn owned<S: AsRef<str>>(arguments: &[S]) -> Vec<String> {
@@ -128,6 +214,27 @@ mod tests {
         assert_eq!(paths, ["a.yaml", "-"]);
         assert_eq!(flags.0.len(), 1);
         assert!(matches!(Command::parse(&["check"]), Err(Error::MissingValue { .. })));
+    }
+
+    #[test]
+    fn check_from_takes_paths_a_format_and_the_others_command_line() {
+        let typed = ["check", "--from=traefik", "a.yaml", "--output", "json", "--ping", "--", "--api", "x"];
+        let Ok(Command::Migrate(migration)) = Command::parse(&typed) else { panic!("not a migration") };
+        assert_eq!((migration.from, migration.format), (Dialect::Traefik, Format::Json));
+        assert_eq!((migration.paths, migration.flags.0.len()), (vec!["a.yaml".to_owned()], 1));
+        assert_eq!(migration.arguments, Some(vec!["--api".to_owned(), "x".to_owned()]));
+        let Ok(Command::Migrate(cluster)) = Command::parse(&["check", "--from", "traefik"]) else {
+            panic!("no cluster")
+        };
+        assert_eq!((cluster.paths.len(), cluster.arguments), (0, None));
+        assert!(matches!(Command::parse(&["check", "--from=haproxy"]), Err(Error::BadValue { .. })));
+    }
+
+    #[test]
+    fn an_option_of_another_command_is_refused() {
+        for arguments in [&["--from=traefik"][..], &["demo", "--output=json"], &["check", "a.yaml", "--output=json"]] {
+            assert!(matches!(Command::parse(arguments), Err(Error::Conflict(_))), "{arguments:?}");
+        }
     }
 
     #[test]

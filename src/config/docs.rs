@@ -11,6 +11,9 @@ Usage:
   adit [flags]                serve
   adit demo [flags]           serve the manifests and backends that adit brings along
   adit check PATH... [flags]  translate manifests (files, directories, - for standard input) and say what is wrong
+  adit check --from traefik [PATH...] [--output text|json] [flags] [-- TRAEFIK'S FLAGS]
+                              say what of an installation of Traefik is the same, different, or not there yet; PATHs
+                              are manifests and values of Traefik's chart, without any the cluster that KUBECONFIG names
   adit healthcheck [flags]    ask /ping of the adit that was started with these flags
   adit version                say which version this is
   adit help                   this text

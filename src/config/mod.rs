@@ -12,11 +12,12 @@ mod error;
 pub mod fuzzing;
 mod meaning;
 mod raw;
+pub mod review;
 mod scope;
 mod settings;
 pub mod table;
 
-pub use command::{Command, Flags};
+pub use command::{Command, Dialect, Flags, Format, Migration};
 pub use docs::{help, markdown};
 pub use error::{Error, Warning};
 pub use raw::Files;

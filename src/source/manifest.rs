@@ -41,38 +41,50 @@ pub struct ManifestProblem {
 /// The most bytes of one document; etcd takes 1.5 MiB.
 const MAX_DOCUMENT: usize = 4 << 20;
 
+/// One document of a text.
+#[derive(Debug)]
+pub struct Document {
+    /// Which of the text, from 1.
+    pub number: usize,
+    /// Its objects, lists unfolded; or why it cannot be read.
+    pub objects: Result<Vec<Value>, String>,
+}
+
 /// Reads all documents of `text`. A bad one harms only itself.
 pub fn parse(text: &str) -> Manifests {
+    take(documents(text))
+}
+
+/// The documents of `text` that hold something, as they are written.
+pub fn documents(text: &str) -> impl Iterator<Item = Document> {
+    let numbered = split(text).enumerate().map(|(index, document)| (index + 1, document));
+    numbered.filter_map(|(number, document)| {
+        let objects = match read_document(document) {
+            Ok(Value::Null) => return None,
+            Ok(value) => Ok(unfold(value)),
+            Err(reason) => Err(reason),
+        };
+        Some(Document { number, objects })
+    })
+}
+
+/// Takes of the objects what is read of them.
+pub fn take(documents: impl IntoIterator<Item = Document>) -> Manifests {
     let mut manifests = Manifests::default();
     let (mut routes, mut keys) = (0, Keys::default());
-    for (index, document) in documents(text).enumerate() {
-        let document_number = index + 1;
+    for Document { number, objects } in documents {
         let problem = |kind: &str, name: &str, reason: String| ManifestProblem {
-            document: document_number,
+            document: number,
             kind: kind.to_owned(),
             name: name.to_owned(),
             reason,
         };
-        if document.len() > MAX_DOCUMENT {
-            manifests.problems.push(problem("", "", format!("is larger than {MAX_DOCUMENT} bytes")));
-            continue;
-        }
-        // Only `true` and `false` are booleans: a namespace may be called `n` or `on`.
-        let options = serde_saphyr::options! { strict_booleans: true };
-        let value: Value = match serde_saphyr::from_str_with_options(document, options) {
-            Ok(value) => value,
-            Err(error) => {
-                manifests.problems.push(problem("", "", first_line(&error.to_string())));
+        let objects = match objects {
+            Ok(objects) => objects,
+            Err(reason) => {
+                manifests.problems.push(problem("", "", reason));
                 continue;
             }
-        };
-        let objects = match value {
-            Value::Null => continue,
-            Value::Object(mut list) if list.get("items").is_some_and(Value::is_array) => match list.remove("items") {
-                Some(Value::Array(items)) => items,
-                _ => continue,
-            },
-            object => vec![object],
         };
         for object in objects {
             let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -93,8 +105,29 @@ pub fn parse(text: &str) -> Manifests {
     manifests
 }
 
+fn read_document(document: &str) -> Result<Value, String> {
+    if document.len() > MAX_DOCUMENT {
+        return Err(format!("is larger than {MAX_DOCUMENT} bytes"));
+    }
+    // Only `true` and `false` are booleans: a namespace may be called `n` or `on`.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    serde_saphyr::from_str_with_options(document, options)
+        .map_err(|error: serde_saphyr::Error| first_line(&error.to_string()))
+}
+
+/// The objects of a list, or the object itself.
+fn unfold(value: Value) -> Vec<Value> {
+    match value {
+        Value::Object(mut list) if list.get("items").is_some_and(Value::is_array) => match list.remove("items") {
+            Some(Value::Array(items)) => items,
+            _ => Vec::new(),
+        },
+        object => vec![object],
+    }
+}
+
 /// The documents of a YAML text; `---` stands alone or before a comment at the start of a line.
-fn documents(text: &str) -> impl Iterator<Item = &str> {
+fn split(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let current = rest?;

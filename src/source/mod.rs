@@ -64,6 +64,14 @@ pub enum Error {
     /// The client cannot be built from the credentials.
     #[error("build the Kubernetes client")]
     Client(#[source] kube::Error),
+    /// The API server does not show what a comparison needs.
+    #[error("list {what}: {reason}; name manifests instead, or use a KUBECONFIG that may list them")]
+    Inventory {
+        /// The kind.
+        what: &'static str,
+        /// What the API server said.
+        reason: String,
+    },
     /// A watch ended, which none does.
     #[error("a watch of the Kubernetes API ended by itself")]
     WatchEnded,

@@ -28,7 +28,7 @@ use certificate::Certificates;
 use fold::Fold;
 use index::Index;
 use ingress::Translation;
-pub use ingress::annotations::{ANNOTATIONS, Annotation, Scope, Support};
+pub use ingress::annotations::{ANNOTATIONS, Annotation, Scope, Support, TRAEFIK as TRAEFIK_PREFIX};
 pub use render::render;
 
 /// A listener, as far as translation needs it.

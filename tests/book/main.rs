@@ -15,6 +15,18 @@ fn the_page_of_flags_has_them_all() {
 }
 
 #[test]
+fn the_differences_from_traefik_name_every_default_that_is_another() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("README.md");
+    let (_, rest) = readme.split_once("<!-- ANCHOR: differences -->").expect("the table's beginning");
+    let (table, _) = rest.split_once("<!-- ANCHOR_END: differences -->").expect("the table's end");
+    let all = SECTIONS.iter().flat_map(|section| section.flags).filter(|flag| flag.traefik.is_some());
+    let last = |flag: &Flag| flag.key.rsplit('.').next().unwrap_or(flag.key);
+    let missing: Vec<_> =
+        all.filter(|flag| !table.contains(&format!("{}`", last(flag)))).map(|flag| flag.key).collect();
+    assert!(missing.is_empty(), "README.md's table of differences has no line about {missing:?}");
+}
+
+#[test]
 fn the_page_of_annotations_has_them_all() {
     hold("annotations.md", "annotations", &annotations());
 }
@@ -73,7 +85,8 @@ fn flags() -> String {
         for flag in section.flags.iter().filter(|flag| flag.status == Status::Supported) {
             let default =
                 if flag.default.is_empty() { String::new() } else { format!("; `{}` by default", flag.default) };
-            let _ = writeln!(text, "| `{}`<br>{}{default} | {} |", flag.key, value(flag.kind), flag.doc);
+            let other = flag.traefik.map(|default| format!(", with Traefik `{default}`")).unwrap_or_default();
+            let _ = writeln!(text, "| `{}`<br>{}{default}{other} | {} |", flag.key, value(flag.kind), flag.doc);
         }
     }
     others(&mut text, "Accepted without effect", "because", |status| match status {

@@ -14,12 +14,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("source", &["objects", "telemetry"]),
     ("translate", &["objects", "route"]),
     ("control", &["objects", "route", "source", "telemetry", "translate"]),
-    ("check", &["objects", "route", "source", "translate"]),
+    ("check", &["config", "objects", "route", "source", "translate"]),
     ("proxy", &["route", "telemetry"]),
     ("fuzzing", &["config", "objects", "proxy", "route", "source", "telemetry", "translate"]),
     ("admin", &["config", "proxy", "route", "telemetry"]),
     ("demo", &["config", "objects", "proxy", "route", "telemetry"]),
-    ("check", &["objects", "route", "source", "translate"]),
 ];
 
 /// Who alone may name a crate (or a part of std), and why. Wiring may name all but `anyhow`, which is `main`'s.

@@ -13,35 +13,78 @@ pub(crate) struct Arguments {
     pub(crate) typed: Vec<Typed>,
     /// The other words, in their order; `-` is one.
     pub(crate) words: Vec<String>,
+    /// What stands after `--`, if that is there.
+    pub(crate) after: Option<Vec<String>>,
+    /// The options of a command, which are in no file and no environment: name and value.
+    pub(crate) options: Vec<(&'static str, String)>,
     /// Help was asked for.
     pub(crate) help: bool,
     /// The version was asked for.
     pub(crate) version: bool,
 }
 
-/// Reads all arguments; `--` ends the flags.
-pub(crate) fn read(arguments: &[String]) -> Result<Arguments, Error> {
+/// Reads all arguments; `--` ends the flags. `options`: names that commands have beside the flags, each with a value.
+pub(crate) fn read(arguments: &[String], options: &[&'static str]) -> Result<Arguments, Error> {
     let mut read = Arguments::default();
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
+        read.take(argument, &mut rest, options)?;
+    }
+    Ok(read)
+}
+
+/// Reads each flag by itself, what is wrong with one beside the others. Words that are no flags are left out.
+pub(crate) fn each(arguments: &[String]) -> Vec<Result<Typed, Error>> {
+    let mut all = Vec::new();
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        let mut read = Arguments::default();
+        match read.take(argument, &mut rest, &[]) {
+            Ok(()) => all.extend(read.typed.into_iter().map(Ok)),
+            Err(error) => {
+                all.push(Err(error));
+                // The value of a flag that is not known, not a word of its own.
+                if !argument.contains('=') && rest.as_slice().first().is_some_and(|next| !next.starts_with('-')) {
+                    rest.next();
+                }
+            }
+        }
+    }
+    all
+}
+
+impl Arguments {
+    fn take(
+        &mut self,
+        argument: &str,
+        rest: &mut std::slice::Iter<'_, String>,
+        options: &[&'static str],
+    ) -> Result<(), Error> {
         let Some(flag) = argument.strip_prefix('-').filter(|flag| !flag.is_empty()) else {
-            read.words.push(argument.clone());
-            continue;
+            self.words.push(argument.to_owned());
+            return Ok(());
         };
         let flag = flag.strip_prefix('-').unwrap_or(flag);
         if flag.is_empty() {
-            read.words.extend(rest.cloned());
-            break;
+            self.after = Some(rest.by_ref().cloned().collect());
+            return Ok(());
         }
         if flag.eq_ignore_ascii_case("help") || flag == "h" {
-            read.help = true;
-            continue;
+            self.help = true;
+            return Ok(());
         }
         if flag.eq_ignore_ascii_case("version") {
-            read.version = true;
-            continue;
+            self.version = true;
+            return Ok(());
         }
         let (name, value) = flag.split_once('=').map_or((flag, None), |(name, value)| (name, Some(value.to_owned())));
+        if let Some(option) = options.iter().find(|option| option.eq_ignore_ascii_case(name)) {
+            let value = value.or_else(|| rest.next().cloned());
+            let value = value.filter(|value| !value.is_empty());
+            let missing = || Error::MissingValue { flag: format!("--{option}"), expected: "see adit --help".into() };
+            self.options.push((option, value.ok_or_else(missing)?));
+            return Ok(());
+        }
         let key = find(name)?;
         let value = match value {
             Some(value) => value,
@@ -55,9 +98,9 @@ pub(crate) fn read(arguments: &[String]) -> Result<Arguments, Error> {
                 _ => return Err(Error::MissingValue { flag: format!("--{name}"), expected: expected(key.flag.kind) }),
             },
         };
-        read.typed.push(Typed { key, value, origin: Origin::Flag, spelt: format!("--{name}") });
+        self.typed.push(Typed { key, value, origin: Origin::Flag, spelt: format!("--{name}") });
+        Ok(())
     }
-    Ok(read)
 }
 
 fn find(name: &str) -> Result<Key, Error> {
@@ -83,7 +126,7 @@ mod tests {
 
     fn values(arguments: &[&str]) -> Vec<(String, String)> {
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let read = read(&arguments).expect("known flags");
+        let read = read(&arguments, &[]).expect("known flags");
         read.typed.into_iter().map(|typed| (typed.key.path, typed.value)).collect()
     }
 
@@ -102,7 +145,7 @@ mod tests {
     #[test]
     fn a_bare_switch_is_true_and_takes_no_following_word() {
         assert_eq!(values(&["--api", "--ping", "--api.insecure"]).len(), 3);
-        let read = read(&["--api".to_owned(), "manifests".to_owned()]).expect("a known flag");
+        let read = read(&["--api".to_owned(), "manifests".to_owned()], &[]).expect("a known flag");
         assert_eq!(read.words, ["manifests"]);
     }
 
@@ -114,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_flag_without_its_value_says_what_it_needs() {
-        let error = read(&["--log.level".to_owned()]).expect_err("no value");
+        let error = read(&["--log.level".to_owned()], &[]).expect_err("no value");
         assert_eq!(
             error.to_string(),
             "--log.level needs a value: one of TRACE, DEBUG, INFO, WARN, ERROR, FATAL, PANIC"
@@ -123,13 +166,32 @@ mod tests {
 
     #[test]
     fn an_unknown_flag_names_the_nearest_one() {
-        let error = read(&["--entrypoints.web.adress=:80".to_owned()]).expect_err("no such flag");
+        let error = read(&["--entrypoints.web.adress=:80".to_owned()], &[]).expect_err("no such flag");
         assert_eq!(error.to_string(), "unknown flag --entrypoints.web.adress; did you mean --entryPoints.web.address?");
     }
 
     #[test]
-    fn a_dash_alone_and_all_after_two_are_words() {
+    fn a_dash_alone_is_a_word_and_all_after_two_is_kept_apart() {
         let arguments: Vec<String> = ["check", "-", "--", "--ping"].iter().map(|&word| word.to_owned()).collect();
-        assert_eq!(read(&arguments).expect("words").words, ["check", "-", "--ping"]);
+        let read = read(&arguments, &[]).expect("words");
+        assert_eq!((read.words, read.after), (vec!["check".into(), "-".into()], Some(vec!["--ping".into()])));
+    }
+
+    #[test]
+    fn an_option_of_a_command_takes_its_value_in_either_form() {
+        for arguments in [&["--from", "traefik", "--ping"][..], &["--FROM=traefik", "--ping"]] {
+            let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
+            let read = read(&arguments, &["from"]).expect("an option");
+            assert_eq!((read.options, read.typed.len()), (vec![("from", "traefik".to_owned())], 1));
+        }
+        assert!(matches!(read(&["--from".to_owned()], &["from"]), Err(Error::MissingValue { .. })));
+    }
+
+    #[test]
+    fn each_flag_is_read_by_itself_and_an_unknown_one_takes_its_value_with_it() {
+        let arguments: Vec<String> =
+            ["--ping", "--no.such", "value", "--log.level=loud", "--api"].iter().map(|&word| word.to_owned()).collect();
+        let read: Vec<bool> = each(&arguments).iter().map(Result::is_ok).collect();
+        assert_eq!(read, [true, false, true, true], "whether a value fits is asked later");
     }
 }

@@ -15,9 +15,15 @@ use std::path::Path;
 use super::error::{Error, Warning};
 use super::table::{Flag, Kind, Status};
 
-pub(crate) use flags::read as arguments;
+pub(crate) use environment::read as variables;
+pub(crate) use flags::{each, read as arguments};
 pub(crate) use key::Key;
 pub(crate) use value::{boolean, duration, expected, list};
+
+/// Whether the table has this dotted key.
+pub(crate) fn is_known(key: &str) -> bool {
+    key::find(&super::table::segments(key).collect::<Vec<_>>(), key::Spelling::Dotted).is_some()
+}
 
 /// Reads a text file; the process's own, or a test's.
 pub type Files<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
@@ -39,6 +45,23 @@ pub(crate) struct Typed {
     pub(crate) origin: Origin,
     /// How its name was spelt: `--log.level`, `TRAEFIK_LOG_LEVEL`, `log.level in traefik.yaml`.
     pub(crate) spelt: String,
+}
+
+impl Typed {
+    /// What becomes of it by itself, or why the start ends with it. What is switched off asks for nothing.
+    pub(crate) fn standing(&self) -> Result<Status, Error> {
+        let is_off = self.value.is_empty() || boolean(&self.value) == Some(false);
+        match self.key.flag.status {
+            Status::Refused(why) if !is_off => return Err(Error::Refused { origin: self.spelt.clone(), why }),
+            Status::NotYet(_) if is_off || self.value == self.key.flag.default => return Ok(Status::Supported),
+            _ => {}
+        }
+        if !value::fits(self.key.flag.kind, &self.value) {
+            let expected = expected(self.key.flag.kind);
+            return Err(Error::BadValue { origin: self.spelt.clone(), value: self.value.clone(), expected });
+        }
+        Ok(self.key.flag.status)
+    }
 }
 
 /// One value that counts.
@@ -90,14 +113,8 @@ impl Settings {
 
     /// Keeps the value unless a better source has one; the same source again adds to a list and replaces the rest.
     fn put(&mut self, typed: Typed) -> Result<(), Error> {
+        typed.standing()?;
         let Typed { key, value, origin, spelt } = typed;
-        let is_off = value.is_empty() || boolean(&value) == Some(false);
-        if let (Status::Refused(why), false) = (key.flag.status, is_off) {
-            return Err(Error::Refused { origin: spelt, why });
-        }
-        if !value::fits(key.flag.kind, &value) {
-            return Err(Error::BadValue { origin: spelt, value, expected: expected(key.flag.kind) });
-        }
         let new = Setting { flag: key.flag, value, spelt, name: key.name, origin, indexed: BTreeMap::new() };
         let setting = match self.values.entry(key.path) {
             Entry::Vacant(vacant) => vacant.insert(Setting { value: String::new(), ..new.clone() }),

@@ -82,14 +82,16 @@ pub(super) const FLAGS: &[Flag] = &[
         "true",
         "Clean `//`, `/./` and `/../` in paths before routing; off passes them on byte for byte.",
     ),
-    flag("entryPoints._name_.http.maxHeaderBytes", Integer, "65536", "The most bytes of a request's head."),
+    flag("entryPoints._name_.http.maxHeaderBytes", Integer, "65536", "The most bytes of a request's head.")
+        .traefik("1048576"),
     flag(
         "entryPoints._name_.http.underscoreHeadersStrategy",
         Choice(&["keep", "delete", "reject"]),
         "keep",
         "What becomes of headers with `_` in their name.",
     ),
-    flag("entryPoints._name_.http2.maxConcurrentStreams", Integer, "100", "HTTP/2 streams at once on one connection."),
+    flag("entryPoints._name_.http2.maxConcurrentStreams", Integer, "100", "HTTP/2 streams at once on one connection.")
+        .traefik("250"),
     flag(
         "entryPoints._name_.http2.maxDecoderHeaderTableSize",
         Integer,
@@ -149,7 +151,8 @@ pub(super) const FLAGS: &[Flag] = &[
         Duration,
         "0s",
         "The longest that a whole request with its body may take; zero is no limit, and a client that stalls is cut off anyway.",
-    ),
+    )
+    .traefik("60s"),
     flag(
         "entryPoints._name_.transport.respondingTimeouts.writeTimeout",
         Duration,
@@ -167,7 +170,8 @@ pub(super) const FLAGS: &[Flag] = &[
         Duration,
         "0s (in a cluster 10s)",
         "How long connections are still accepted after SIGTERM, while load balancers learn of it.",
-    ),
+    )
+    .traefik("0s"),
     flag(
         "entryPoints._name_.transport.lifeCycle.graceTimeOut",
         Duration,

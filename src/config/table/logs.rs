@@ -14,7 +14,8 @@ pub(super) const FLAGS: &[Flag] = &[
         Choice(&["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "PANIC"]),
         "INFO",
         "The least severe level that is written.",
-    ),
+    )
+    .traefik("ERROR"),
     flag("log.format", Choice(&["common", "json"]), "common", "How lines are written."),
     flag("log.noColor", Bool, "false", "Write the common format without colours."),
     flag("log.filePath", Text, "", "The file to write to; without it standard output."),

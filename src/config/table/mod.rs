@@ -22,6 +22,8 @@ pub struct Flag {
     pub doc: &'static str,
     /// What adit makes of it.
     pub status: Status,
+    /// Traefik's default, where it is another.
+    pub traefik: Option<&'static str>,
 }
 
 /// What a value looks like.
@@ -84,7 +86,7 @@ pub fn all() -> impl Iterator<Item = &'static Flag> {
 
 /// A supported flag; the methods below make it something else.
 const fn flag(key: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Flag {
-    Flag { key, kind, default, doc, status: Status::Supported }
+    Flag { key, kind, default, doc, status: Status::Supported, traefik: None }
 }
 
 impl Flag {
@@ -98,6 +100,11 @@ impl Flag {
 
     const fn refused(self, why: &'static str) -> Self {
         Self { status: Status::Refused(why), ..self }
+    }
+
+    /// Its default with Traefik, which is another.
+    const fn traefik(self, default: &'static str) -> Self {
+        Self { traefik: Some(default), ..self }
     }
 
     /// The parts of its key: words, `_name_` and `[0]`.

@@ -105,7 +105,8 @@ pub(super) const FLAGS: &[Flag] = &[
         Bool,
         "true",
         "A Prefix path matches whole elements, as the Ingress specification says.",
-    ),
+    )
+    .traefik("false"),
     flag("providers.providersThrottleDuration", Duration, "0s", "The least time between two changes.")
         .without_effect(UNTHROTTLED),
     flag("providers.precedence", List, "", "Which provider's routes come first.")

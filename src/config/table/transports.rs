@@ -17,13 +17,15 @@ pub(super) const FLAGS: &[Flag] = &[
         "200",
         "Idle connections kept to one backend; zero is the default, and a negative number keeps none.",
     ),
-    flag("serversTransport.forwardingTimeouts.dialTimeout", Duration, "5s", "How long a connection may take to open."),
+    flag("serversTransport.forwardingTimeouts.dialTimeout", Duration, "5s", "How long a connection may take to open.")
+        .traefik("30s"),
     flag(
         "serversTransport.forwardingTimeouts.responseHeaderTimeout",
         Duration,
         "300s",
         "How long a backend may take to begin its answer; zero is no limit.",
-    ),
+    )
+    .traefik("0s"),
     flag(
         "serversTransport.forwardingTimeouts.idleConnTimeout",
         Duration,

@@ -4,6 +4,7 @@
 //! what is forbidden, and whether the API server answers. Nothing is ever removed because a list failed.
 
 mod connect;
+mod inventory;
 mod kind;
 mod outage;
 mod relist;
@@ -24,6 +25,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval};
 
 pub use self::connect::connect;
+pub use self::inventory::{Inventory, inventory};
 use self::kind::{Kind, Watched};
 use self::report::{Message, Scope};
 use self::supervisor::Supervisor;

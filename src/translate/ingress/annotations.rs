@@ -112,7 +112,7 @@ pub const ANNOTATIONS: &[Annotation] = {
 };
 
 /// Traefik's prefix.
-const TRAEFIK: &str = "traefik.ingress.kubernetes.io/";
+pub const TRAEFIK: &str = "traefik.ingress.kubernetes.io/";
 /// Ours.
 const ADIT: &str = "adit.dev/";
 /// The most annotations under both: there are half as many.

@@ -1,14 +1,17 @@
-//! `adit check`: reads manifests, translates them as the gateway would, and prints the routes and every problem.
+//! `adit check`: reads manifests, translates them as the gateway would, and prints the routes and every problem; and,
+//! `--from traefik`, what would be another with adit ([`traefik`]).
 
-use std::collections::BTreeSet;
+mod found;
+pub mod traefik;
+
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::objects::{Change, Objects};
 use crate::route::Severity;
-use crate::source::directory::{name, place, read_all};
+use crate::source::directory::read_all;
 use crate::source::manifest;
 use crate::translate::{self, Settings};
+use found::Found;
 
 /// What a check came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,15 +50,12 @@ pub fn run(
     }
     let mut found = Found::default();
     for path in paths {
-        let taken = if path == Path::new("-") {
-            let mut text = String::new();
-            stdin.read_to_string(&mut text).map(|_| found.take(Path::new("standard input"), &text))
-        } else {
-            found.read(path)
-        };
-        if let Err(error) = taken {
-            writeln!(errors, "adit check: {}: {error}", path.display())?;
-            return Ok(Verdict::Unreadable);
+        match texts(path, &mut stdin) {
+            Ok(texts) => texts.iter().for_each(|(path, text)| found.take(path, manifest::parse(text))),
+            Err(error) => {
+                writeln!(errors, "adit check: {}: {error}", path.display())?;
+                return Ok(Verdict::Unreadable);
+            }
         }
     }
     let output = translate::translate(&found.objects, settings);
@@ -78,42 +78,14 @@ pub fn run(
     Ok(if unsound { Verdict::Unsound } else { Verdict::Sound })
 }
 
-/// What the manifests hold.
-#[derive(Default)]
-struct Found {
-    objects: Objects,
-    keys: BTreeSet<String>,
-    undecodable: Vec<String>,
-    unserved: usize,
-}
-
-impl Found {
-    fn read(&mut self, path: &Path) -> io::Result<()> {
-        for (path, text) in read_all(path)? {
-            self.take(&path, &text);
-        }
-        Ok(())
+/// The manifests at a path, and their text; `-` is `stdin`.
+fn texts(path: &Path, stdin: &mut impl Read) -> io::Result<Vec<(PathBuf, String)>> {
+    if path != Path::new("-") {
+        return read_all(path);
     }
-
-    fn take(&mut self, path: &Path, text: &str) {
-        let manifests = manifest::parse(text);
-        self.undecodable
-            .extend(manifests.problems.iter().map(|problem| format!("{}: {}", place(path, problem), problem.reason)));
-        for mut change in manifests.changes {
-            if let Change::Unserved(_, count) = &mut change {
-                self.unserved = self.unserved.saturating_add(*count);
-                *count = self.unserved;
-            } else if !self.keys.insert(name(&change).unwrap_or_default()) {
-                self.undecodable.push(format!(
-                    "{}: {} is given twice",
-                    path.display(),
-                    name(&change).unwrap_or_default()
-                ));
-                continue;
-            }
-            self.objects.apply(change);
-        }
-    }
+    let mut text = String::new();
+    stdin.read_to_string(&mut text)?;
+    Ok(vec![("standard input".into(), text)])
 }
 
 #[cfg(test)]
