@@ -1,10 +1,10 @@
 //! What becomes of each Ingress: its annotations and fields by the translator's own problems, and what is served in
 //! another way without being wrong.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::order::Elsewhere;
+use super::order::{Elsewhere, Owner};
 use super::{About, Item, State};
 use crate::objects::{Backend, Ingress, ObjectKey, Objects, StringMap};
 use crate::route::{Code, Problem, Route, Severity, TlsUse};
@@ -18,9 +18,20 @@ pub(super) fn items(
     elsewhere: &BTreeSet<Elsewhere>,
     notes: &mut Vec<String>,
 ) -> Vec<Item> {
-    let mut look = Look { objects, output, settings, elsewhere, routes: Vec::new(), services: BTreeSet::new() };
-    look.routes = output.routes.hosts.values().flat_map(|host| &host.routes).collect();
-    look.routes.sort_by(|a, b| id(a).cmp(&id(b)));
+    let mut routes: Vec<&Arc<Route>> = output.routes.hosts.values().flat_map(|host| &host.routes).collect();
+    routes.sort_by(|a, b| id(a).cmp(&id(b)));
+    let mut problems: BTreeMap<String, Vec<&Problem>> = BTreeMap::new();
+    for problem in &output.report.problems {
+        problems.entry(problem.object.to_string()).or_default().push(problem);
+    }
+    let mut requests: BTreeMap<Owner, Vec<&Elsewhere>> = BTreeMap::new();
+    for request in elsewhere {
+        // Told at one Ingress alone: the one that loses it, if there is one.
+        if let Some(owner) = request.there.as_ref().or(request.here.as_ref()) {
+            requests.entry(owner.clone()).or_default().push(request);
+        }
+    }
+    let mut look = Look { objects, output, settings, requests, problems, routes, services: BTreeSet::new() };
     look.remark(notes);
     let mut items = Vec::new();
     for (key, ingress) in &objects.ingresses {
@@ -40,14 +51,16 @@ struct Look<'a> {
     objects: &'a Objects,
     output: &'a Output,
     settings: &'a Settings,
-    elsewhere: &'a BTreeSet<Elsewhere>,
+    requests: BTreeMap<Owner, Vec<&'a Elsewhere>>,
+    /// By the name of their object.
+    problems: BTreeMap<String, Vec<&'a Problem>>,
     /// All routes, by Ingress.
     routes: Vec<&'a Arc<Route>>,
     /// The Services that our Ingresses name.
     services: BTreeSet<ObjectKey>,
 }
 
-impl Look<'_> {
+impl<'a> Look<'a> {
     /// What cannot be judged, since nothing of its kind was given.
     fn remark(&self, notes: &mut Vec<String>) {
         let ingresses = || self.objects.ingresses.values();
@@ -65,8 +78,7 @@ impl Look<'_> {
     fn ingress(&mut self, key: &ObjectKey, ingress: &Ingress) -> (Item, Vec<Item>) {
         let object = format!("Ingress {key}");
         let whole = |state| Item::new(About::Ingress, &*object, &*object, state);
-        let problems: Vec<&Problem> =
-            self.output.report.problems.iter().filter(|problem| problem.object.to_string() == object).collect();
+        let problems = self.problems_of(&object);
         let is_ours = self.output.report.accepted.contains(&(key.namespace.clone(), key.name.clone()));
         if !is_ours && problems.is_empty() {
             return (self.left_alone(ingress, whole), Vec::new());
@@ -81,6 +93,10 @@ impl Look<'_> {
         let state = parts.iter().map(|part| part.state).max().unwrap_or(State::Same);
         let blocks = parts.iter().any(|part| part.blocks);
         (whole(state).blocks(blocks), parts)
+    }
+
+    fn problems_of(&self, object: &str) -> Vec<&'a Problem> {
+        self.problems.get(object).cloned().unwrap_or_default()
     }
 
     /// An Ingress that adit leaves to another controller: Traefik as well, but for one rule.
@@ -111,10 +127,8 @@ impl Look<'_> {
     fn secrets(&self, object: &str, key: &ObjectKey, ingress: &Ingress) -> Vec<Item> {
         let named: BTreeSet<String> =
             ingress.tls.iter().map(|tls| format!("Secret {}/{}", key.namespace, tls.secret)).collect();
-        let problems = self.output.report.problems.iter();
-        let problems =
-            problems.filter(|problem| named.contains(&problem.object.to_string()) && self.can_judge(problem));
-        problems.map(|problem| field(object, problem)).collect()
+        let problems = named.iter().flat_map(|secret| self.problems_of(secret));
+        problems.filter(|problem| self.can_judge(problem)).map(|problem| field(object, problem)).collect()
     }
 
     /// What is served in another way although nothing is wrong.
@@ -143,19 +157,12 @@ impl Look<'_> {
 
     /// Requests that Traefik gives to this Ingress and adit does not, or the other way round.
     fn requests(&self, object: &str, key: &ObjectKey) -> Vec<Item> {
-        let is_this = |owner: &Option<(Arc<str>, Arc<str>)>| {
-            owner.as_ref().is_some_and(|(namespace, name)| (namespace, name) == (&key.namespace, &key.name))
-        };
-        let name = |owner: &Option<(Arc<str>, Arc<str>)>| match owner {
+        let name = |owner: &Option<Owner>| match owner {
             None => "404".to_owned(),
             Some((_, name)) if name.is_empty() => "a route of the configuration".to_owned(),
             Some((namespace, name)) => format!("Ingress {namespace}/{name}"),
         };
-        // Told at one Ingress alone: the one that loses it, if there is one.
-        let mine = self.elsewhere.iter().filter(|request| match request.there {
-            Some(_) => is_this(&request.there),
-            None => is_this(&request.here),
-        });
+        let mine = self.requests.get(&(key.namespace.clone(), key.name.clone())).into_iter().flatten();
         mine.map(|request| {
             let how = format!("{} here, {} with Traefik", name(&request.here), name(&request.there));
             let why = if request.here.is_none() {
@@ -172,8 +179,7 @@ impl Look<'_> {
         let named = self.services.iter().filter_map(|key| Some((key, self.objects.services.get(key)?)));
         let items = named.flat_map(|(key, service)| {
             let object = format!("Service {key}");
-            let problems = self.output.report.problems.iter().filter(|problem| problem.object.to_string() == object);
-            annotations(&object, &service.annotations, &problems.collect::<Vec<_>>())
+            annotations(&object, &service.annotations, &self.problems_of(&object))
         });
         items.collect()
     }

@@ -140,6 +140,8 @@ pub struct Installation {
     notes: Vec<String>,
     /// Flags that a chart's values come to.
     values: Option<Vec<String>>,
+    /// Texts in ConfigMaps, by key: a configuration file is often one.
+    configs: BTreeMap<String, String>,
 }
 
 impl std::fmt::Debug for Installation {
@@ -189,6 +191,11 @@ impl Installation {
     fn look(&mut self, object: &Value) {
         self.workloads.extend(workload::find(object));
         let text = |name: &str| object.get(name).and_then(Value::as_str).unwrap_or_default();
+        if text("kind") == "ConfigMap" {
+            let data = object.get("data").and_then(Value::as_object).into_iter().flatten();
+            let texts = data.filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned())));
+            self.configs.extend(texts);
+        }
         let groups = ["traefik.io/", "traefik.containo.us/", "gateway.networking.k8s.io/"];
         if groups.iter().any(|group| text("apiVersion").starts_with(group)) {
             *self.foreign.entry(text("kind").to_owned()).or_default() += 1;
@@ -227,7 +234,13 @@ impl std::fmt::Debug for Question<'_> {
 /// Compares.
 pub fn compare(question: Question<'_>) -> Result<Findings, config::Error> {
     let Question { installation, arguments, files, settings } = question;
-    let Installation { found, workloads, foreign, mut notes, values } = installation;
+    let Installation { found, workloads, foreign, mut notes, values, configs } = installation;
+    // What is mounted in Traefik's pod is not here, but may be among the manifests.
+    let with_configs = |path: &Path| {
+        let key = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        files(path).or_else(|error| configs.get(key).cloned().ok_or(error))
+    };
+    let files: Files<'_> = &with_configs;
     let (line, review) = match (arguments, values, workloads.first()) {
         (Some(arguments), ..) => ("the command line after --".to_owned(), review(&arguments, &[], &[], files)?),
         (None, Some(values), _) => ("the chart's values".to_owned(), review(&values, &[], &[], files)?),
@@ -237,7 +250,16 @@ pub fn compare(question: Question<'_>) -> Result<Findings, config::Error> {
                 notes.push(format!("there are more of Traefik: {}; give theirs after --", others.join(", ")));
             }
             notes.extend(workload.remarks());
-            (workload.object.clone(), review(&workload.arguments, &workload.variables, &[], files)?)
+            let is_here = |argument: &&String| match workload::configuration_file(argument) {
+                Some(path) => files(Path::new(path)).is_ok(),
+                None => true,
+            };
+            let (here, gone): (Vec<&String>, Vec<&String>) = workload.arguments.iter().partition(is_here);
+            notes.extend(gone.into_iter().map(|argument| {
+                format!("the file of {argument} is not given: add its ConfigMap, or name it after --; it is left out")
+            }));
+            let arguments: Vec<String> = here.into_iter().cloned().collect();
+            (workload.object.clone(), review(&arguments, &workload.variables, &[], files)?)
         }
         (None, None, None) => {
             notes.push(

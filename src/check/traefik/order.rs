@@ -27,14 +27,17 @@ impl Prefixes {
     }
 }
 
+/// Namespace and name of an Ingress.
+pub(super) type Owner = (Arc<str>, Arc<str>);
+
 /// A request that goes elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Elsewhere {
     pub(super) url: String,
-    /// Namespace and name of the Ingress that has it here; `None` is 404.
-    pub(super) here: Option<(Arc<str>, Arc<str>)>,
+    /// Who has it here; `None` is 404.
+    pub(super) here: Option<Owner>,
     /// And with Traefik.
-    pub(super) there: Option<(Arc<str>, Arc<str>)>,
+    pub(super) there: Option<Owner>,
 }
 
 /// All such requests, by Ingress.

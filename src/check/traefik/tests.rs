@@ -180,6 +180,22 @@ fn both_formats_say_the_same_and_name_no_value_of_a_flag() {
 }
 
 #[test]
+fn a_configuration_file_is_found_in_its_config_map_and_one_that_is_not_given_is_a_note() {
+    let installed =
+        INSTALLED.replace("        - --entrypoints.web.address=:80", "        - --configfile=/config/static.yml");
+    let findings = compared(&installed, None);
+    assert!(
+        findings.notes.iter().any(|note| note.contains("--configfile=/config/static.yml is not given")),
+        "{findings:#?}"
+    );
+    assert!(!findings.items.iter().any(|item| item.how.contains("does not start")), "{findings:#?}");
+    let map = "---\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  static.yml: |\n    entryPoints: {edge: {address: ':80'}}\n";
+    let findings = compared(&format!("{installed}{map}"), None);
+    assert_eq!(findings.notes, ["no Ingress is given"], "{findings:#?}");
+    assert!(findings.items.iter().any(|item| item.action.contains("--entryPoints.edge.http")), "{findings:#?}");
+}
+
+#[test]
 fn values_of_the_chart_are_read_as_the_flags_that_they_come_to() {
     let values =
         "ports:\n  web:\n    http:\n      middlewares: [auth@file]\nproviders:\n  kubernetesCRD: {enabled: false}\n";

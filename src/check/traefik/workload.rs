@@ -73,6 +73,12 @@ fn is_traefik(container: &Value) -> bool {
     text("name") == "traefik" || last.split([':', '@']).next().is_some_and(|name| name.contains("traefik"))
 }
 
+/// The path of a configuration file that an argument names.
+pub(super) fn configuration_file(argument: &str) -> Option<&str> {
+    let (name, path) = argument.trim_start_matches('-').split_once('=')?;
+    name.eq_ignore_ascii_case("configFile").then_some(path)
+}
+
 fn is_setting(name: &str) -> bool {
     name.to_ascii_uppercase().starts_with("TRAEFIK_")
 }
