@@ -13,6 +13,7 @@ pub mod fuzzing;
 pub mod objects;
 pub mod proxy;
 pub mod route;
+pub mod shadow;
 pub mod source;
 pub mod telemetry;
 pub mod translate;

@@ -1,12 +1,13 @@
 //! The `adit` program: reads what was typed, and runs it.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use adit::config::{self, Command, Config, Dialect, Flags, Migration};
+use adit::config::{self, Command, Config, Dialect, Flags, Migration, Shadow};
 use adit::demo::{self, Demo};
-use adit::{app, check};
+use adit::{app, check, shadow};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -56,6 +57,7 @@ fn run() -> anyhow::Result<ExitCode> {
             }
         }
         Command::Migrate(migration) => return migrate(migration),
+        Command::Shadow(shadow) => return follow(&shadow),
         Command::Healthcheck(flags) => match configure(flags) {
             Ok((config, _)) => {
                 let healthy = app::healthcheck(&config)?;
@@ -101,6 +103,39 @@ fn migrate(migration: Migration) -> anyhow::Result<ExitCode> {
         }
         Err(error) => Ok(usage(&error)),
     }
+}
+
+fn follow(typed: &Shadow) -> anyhow::Result<ExitCode> {
+    let wrong = |message: String| {
+        let _ = writeln!(std::io::stderr(), "adit shadow: {message}");
+        Ok(ExitCode::from(USAGE))
+    };
+    let settings = match (shadow::Base::parse(&typed.traefik), shadow::Base::parse(&typed.adit)) {
+        (Ok(traefik), Ok(adit)) => shadow::Settings {
+            traefik,
+            adit,
+            concurrency: typed.concurrency,
+            timeout: typed.timeout,
+            insecure: typed.insecure,
+            ignored: shadow::Ignored::and(&typed.ignored),
+        },
+        (Err(error), _) | (_, Err(error)) => return wrong(error.to_string()),
+    };
+    let reading = shadow::Reading { host: typed.host.clone(), methods: typed.methods.clone() };
+    let (mut requests, mut skipped) = (BTreeSet::new(), 0);
+    for path in &typed.paths {
+        let text = if path == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
+        match text.map(|text| shadow::read(&text, &reading)) {
+            Ok((found, left_out)) => {
+                requests.extend(found);
+                skipped += left_out;
+            }
+            Err(error) => return wrong(format!("{path}: {error}")),
+        }
+    }
+    let findings = app::block_on(shadow::run(&settings, requests, skipped))??;
+    shadow::print(&findings, typed.format, &mut std::io::stdout())?;
+    Ok(ExitCode::from(findings.exit_code()))
 }
 
 fn configure(flags: Flags) -> Result<(Config, Vec<config::Warning>), config::Error> {

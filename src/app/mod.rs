@@ -81,7 +81,12 @@ pub fn inventory(config: &Config) -> Result<source::cluster::Inventory, Error> {
         Source::Directory(_) | Source::None => Default::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
-    Ok(runtime.block_on(source::cluster::inventory(&connection, &namespaces))?)
+    Ok(runtime.block_on(work))
+    Ok(block_on(source::cluster::inventory(&connection, &namespaces))??)
+}
+
+/// Runs what a command waits for.
+pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Error> {
 }
 
 /// Asks `/ping` of the adit that was started with this configuration; the URL that answered.

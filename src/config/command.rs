@@ -1,6 +1,7 @@
 //! What the command line asks for.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::error::Error;
 use super::raw::{self, Typed};
@@ -67,8 +68,36 @@ pub struct Migration {
     pub format: Format,
 }
 
+/// `adit shadow`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shadow {
+    /// Where Traefik is, as it was typed.
+    pub traefik: String,
+    /// Where adit is, as it was typed.
+    pub adit: String,
+    /// Files with URLs or an access log; `-` is standard input.
+    pub paths: Vec<String>,
+    /// The host of lines that name none.
+    pub host: Option<String>,
+    /// The methods that are sent.
+    pub methods: Vec<String>,
+    /// Headers that are not compared, beside those that differ by nature.
+    pub ignored: Vec<String>,
+    /// Requests in flight.
+    pub concurrency: usize,
+    /// The longest that one answer may take.
+    pub timeout: Duration,
+    /// Certificates are not verified.
+    pub insecure: bool,
+    /// How findings are printed.
+    pub format: Format,
+}
+
 /// The options that commands have beside the flags.
-const OPTIONS: &[&str] = &["from", "output"];
+const OPTIONS: &[&str] =
+    &["from", "output", "traefik", "adit", "host", "methods", "ignore", "concurrency", "timeout", "insecure"];
+/// The most requests in flight: Traefik has others to serve.
+const MOST_AT_ONCE: usize = 256;
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +115,8 @@ pub enum Command {
     },
     /// Compare what Traefik does with an installation with what adit would do.
     Migrate(Migration),
+    /// Ask Traefik and adit the same requests, and compare the answers.
+    Shadow(Shadow),
     /// Say which version this is.
     Version,
     /// Ask `/ping` of the adit that was started with these flags.
@@ -127,6 +158,7 @@ impl Command {
                     }
                 }
             }
+            Some("shadow") => Self::Shadow(shadow(&mut options, words.by_ref().collect())?),
             Some("version") => Self::Version,
             Some("healthcheck") => Self::Healthcheck(flags),
             Some("help") => return Ok(Self::Help),
@@ -159,6 +191,20 @@ impl Options {
         found.map(Some).ok_or_else(|| Error::BadValue { origin: format!("--{name}"), value, expected })
     }
 
+    /// What `parse` makes of the value.
+    fn parsed<T>(
+        &mut self,
+        name: &'static str,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        match parse(&value) {
+            Some(parsed) => Ok(Some(parsed)),
+            None => Err(Error::BadValue { origin: format!("--{name}"), value, expected: expected.to_owned() }),
+        }
+    }
+
     fn format(&mut self) -> Result<Format, Error> {
         Ok(self.choice("output", &[("text", Format::Text), ("json", Format::Json)])?.unwrap_or_default())
     }
@@ -171,6 +217,34 @@ impl Options {
             }
         }
     }
+}
+
+fn shadow(options: &mut Options, paths: Vec<String>) -> Result<Shadow, Error> {
+    let missing = |flag: &str, expected: &str| Error::MissingValue { flag: flag.into(), expected: expected.into() };
+    if paths.is_empty() {
+        return Err(missing("adit shadow", "files with URLs or an access log, or - for standard input"));
+    }
+    let mut base = |name: &str| {
+        options.take(name).ok_or_else(|| missing(&format!("adit shadow --{name}"), "its address, http://HOST:PORT"))
+    };
+    Ok(Shadow {
+        traefik: base("traefik")?,
+        adit: base("adit")?,
+        paths,
+        host: options.take("host"),
+        methods: options.take("methods").map_or_else(|| vec!["GET".into(), "HEAD".into()], |text| raw::list(&text)),
+        ignored: options.take("ignore").map(|text| raw::list(&text)).unwrap_or_default(),
+        concurrency: options
+            .parsed("concurrency", "a number from 1 to 256", |text| {
+                text.parse().ok().filter(|number| (1..=MOST_AT_ONCE).contains(number))
+            })?
+            .unwrap_or(8),
+        timeout: options
+            .parsed("timeout", "a duration such as 10s", |text| raw::duration(text).filter(|it| !it.is_zero()))?
+            .unwrap_or(Duration::from_secs(10)),
+        insecure: options.parsed("insecure", "true or false", raw::boolean)?.unwrap_or(false),
+        format: options.format()?,
+    })
 }
 
 fn first(words: &mut Option<Vec<String>>) -> Option<String> {
@@ -228,6 +302,26 @@ mod tests {
         };
         assert_eq!((cluster.paths.len(), cluster.arguments), (0, None));
         assert!(matches!(Command::parse(&["check", "--from=haproxy"]), Err(Error::BadValue { .. })));
+    }
+
+    #[test]
+    fn shadow_needs_both_addresses_and_something_to_ask() {
+        let typed = ["shadow", "--traefik=http://a", "--adit", "http://b", "urls", "--timeout=2s", "--ignore=etag,x"];
+        let Ok(Command::Shadow(shadow)) = Command::parse(&typed) else { panic!("not a shadow") };
+        assert_eq!((shadow.traefik.as_str(), shadow.adit.as_str()), ("http://a", "http://b"));
+        assert_eq!((shadow.concurrency, shadow.timeout), (8, Duration::from_secs(2)));
+        assert_eq!(
+            (shadow.methods, shadow.ignored),
+            (vec!["GET".into(), "HEAD".into()], vec!["etag".into(), "x".into()])
+        );
+        for missing in [&typed[..2], &["shadow", "--adit=http://b", "urls"], &["shadow", "--traefik=http://a", "urls"]]
+        {
+            assert!(matches!(Command::parse(missing), Err(Error::MissingValue { .. })), "{missing:?}");
+        }
+        for bad in ["--concurrency=0", "--concurrency=9999", "--timeout=0", "--insecure=maybe"] {
+            let typed = [&typed[..5], &[bad]].concat();
+            assert!(matches!(Command::parse(&typed), Err(Error::BadValue { .. })), "{bad}");
+        }
     }
 
     #[test]

@@ -14,6 +14,10 @@ Usage:
   adit check --from traefik [PATH...] [--output text|json] [flags] [-- TRAEFIK'S FLAGS]
                               say what of an installation of Traefik is the same, different, or not there yet; PATHs
                               are manifests and values of Traefik's chart, without any the cluster that KUBECONFIG names
+  adit shadow --traefik URL --adit URL FILE... [--host NAME] [--methods GET,HEAD] [--ignore HEADERS]
+              [--concurrency 8] [--timeout 10s] [--insecure true] [--output text|json]
+                              ask both the requests of the files (URLs, or an access log of Traefik's, - for standard
+                              input) and say where their answers differ
   adit healthcheck [flags]    ask /ping of the adit that was started with these flags
   adit version                say which version this is
   adit help                   this text
@@ -109,7 +113,15 @@ mod tests {
     #[test]
     fn help_names_every_command_and_every_supported_flag() {
         let help = help();
-        for command in ["adit demo", "adit check PATH", "adit healthcheck", "adit version", "adit help"] {
+        for command in [
+            "adit demo",
+            "adit check PATH",
+            "adit check --from traefik",
+            "adit shadow",
+            "adit healthcheck",
+            "adit version",
+            "adit help",
+        ] {
             assert!(help.contains(command), "{command}");
         }
         for flag in SECTIONS.iter().flat_map(supported) {

@@ -17,7 +17,7 @@ mod scope;
 mod settings;
 pub mod table;
 
-pub use command::{Command, Dialect, Flags, Format, Migration};
+pub use command::{Command, Dialect, Flags, Format, Migration, Shadow};
 pub use docs::{help, markdown};
 pub use error::{Error, Warning};
 pub use raw::Files;

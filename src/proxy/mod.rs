@@ -47,6 +47,7 @@ use tokio::sync::{mpsc, watch as signal};
 pub use error::{Error, Fault};
 pub use path::BadPath;
 pub use shared::{InternalPages, Transport};
+pub(crate) use tls::client_config;
 pub use tls::{ClientTls, Error as TlsError, ServedCertificate};
 pub use worker::Phase;
 

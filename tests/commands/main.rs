@@ -1,6 +1,7 @@
 //! The commands of the built program that serve nothing: what they print, and with which code they end.
 
 mod migrate;
+mod shadow;
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};

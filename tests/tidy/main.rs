@@ -18,6 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("proxy", &["route", "telemetry"]),
     ("fuzzing", &["config", "objects", "proxy", "route", "source", "telemetry", "translate"]),
     ("admin", &["config", "proxy", "route", "telemetry"]),
+    ("shadow", &["config", "proxy"]),
     ("demo", &["config", "objects", "proxy", "route", "telemetry"]),
 ];
 
@@ -28,10 +29,14 @@ const CRATES: &[(&str, &[&str], &str)] = &[
     ("k8s_openapi", &["control", "source"], "what is read of the API's objects is decided where they come in"),
     ("notify", &["source"], "only a source watches"),
     ("serde_saphyr", &["config", "source"], "text is parsed where it comes in"),
-    ("hyper", &["admin", "demo", "proxy"], "translation knows no connections"),
-    ("tokio_rustls", &["proxy"], "one place does TLS"),
+    ("hyper", &["admin", "demo", "proxy", "shadow"], "translation knows no connections"),
+    ("tokio_rustls", &["proxy", "shadow"], "one place does TLS, and one asks over it"),
     ("arc_swap", &["proxy"], "the table is a value; only the proxy swaps it"),
-    ("tokio", &["admin", "control", "demo", "proxy", "source", "telemetry"], "contracts and translation do no I/O"),
+    (
+        "tokio",
+        &["admin", "control", "demo", "proxy", "shadow", "source", "telemetry"],
+        "contracts and translation do no I/O",
+    ),
     ("std::fs", &["check", "control", "demo", "source", "telemetry"], "the rest is given text"),
     ("std::env", &["control", "demo", "source"], "settings come in one way"),
     (
