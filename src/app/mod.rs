@@ -43,7 +43,9 @@ pub enum Error {
     #[error(transparent)]
     Log(#[from] logs::Error),
     /// The access log's file cannot be opened.
-    #[error("open the access log")]
+    #[error(
+        "open the access log; --accessLog.filePath must name a file that can be written, and is standard output without"
+    )]
     AccessLog(#[source] io::Error),
     /// A listener cannot be opened.
     #[error(transparent)]
@@ -58,7 +60,7 @@ pub enum Error {
     #[error(transparent)]
     Source(#[from] source::Error),
     /// A worker has ended before its time.
-    #[error("worker {worker} ended: {error}")]
+    #[error("worker {worker} ended: {error}; the process ends, so that what started it starts it anew")]
     Worker {
         /// Which one.
         worker: usize,

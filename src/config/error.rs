@@ -35,7 +35,10 @@ pub enum Error {
         expected: String,
     },
     /// Ignoring it would weaken security.
-    #[error("{origin} is not supported, and ignoring it would weaken security: {why}")]
+    #[error(
+        "{origin} is not supported, and ignoring it would weaken security: {why}; remove it if that is acceptable, or \
+         keep what needs it with the controller that has it"
+    )]
     Refused {
         /// What was typed.
         origin: String,

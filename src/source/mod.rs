@@ -32,7 +32,7 @@ pub enum Error {
     )]
     NoApiServer,
     /// The service account's files in the pod are missing or bad.
-    #[error("read the pod's service account")]
+    #[error("read the pod's service account, which automountServiceAccountToken: true puts into the pod")]
     InCluster(#[source] kube::config::InClusterError),
     /// The file that `KUBECONFIG` names is missing or bad.
     #[error("read the file that KUBECONFIG names")]
@@ -62,7 +62,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The client cannot be built from the credentials.
-    #[error("build the Kubernetes client")]
+    #[error("make a client for the Kubernetes API of the credentials that were found")]
     Client(#[source] kube::Error),
     /// The API server does not show what a comparison needs.
     #[error("list {what}: {reason}; name manifests instead, or use a KUBECONFIG that may list them")]

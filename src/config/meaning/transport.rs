@@ -32,9 +32,10 @@ fn authority(given: &str, files: Files<'_>) -> Result<Arc<str>, Error> {
         return Ok(given.into());
     }
     let path = Path::new(given);
-    let text = files(path).map_err(|error| Error::Read { path: path.to_owned(), reason: error.to_string() })?;
+    let named = |what: &str| format!("{what} (serversTransport.rootCAs names it)");
+    let text = files(path).map_err(|error| Error::Read { path: path.to_owned(), reason: named(&error.to_string()) })?;
     if !text.contains("-----BEGIN ") {
-        return Err(Error::Syntax { path: path.to_owned(), reason: "expected certificates in PEM".into() });
+        return Err(Error::Syntax { path: path.to_owned(), reason: named("expected certificates in PEM") });
     }
     Ok(text.into())
 }

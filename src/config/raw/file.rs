@@ -17,7 +17,8 @@ pub(crate) fn read(named: Option<&str>, variables: &[(String, String)], files: F
     let found = match named {
         Some(path) => {
             let path = PathBuf::from(path);
-            let text = files(&path).map_err(|error| Error::Read { path: path.clone(), reason: error.to_string() })?;
+            let unread = |error| Error::Read { path: path.clone(), reason: format!("{error} (--configFile names it)") };
+            let text = files(&path).map_err(unread)?;
             Some((path, text))
         }
         None => search(variables, files)?,
@@ -35,7 +36,11 @@ fn search(variables: &[(String, String)], files: Files<'_>) -> Result<Option<(Pa
         match files(&path) {
             Ok(text) => return Ok(Some((path, text))),
             Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {}
-            Err(error) => return Err(Error::Read { path, reason: error.to_string() }),
+            Err(error) => {
+                let reason =
+                    format!("{error} (it lies where a configuration file is looked for; --configFile names another)");
+                return Err(Error::Read { path, reason });
+            }
         }
     }
     Ok(None)
@@ -62,7 +67,8 @@ fn places(variables: &[(String, String)]) -> impl Iterator<Item = PathBuf> {
 }
 
 fn parse(path: &Path, text: &str) -> Result<Value, Error> {
-    let syntax = |reason: String| Error::Syntax { path: path.to_owned(), reason };
+    let syntax =
+        |reason: String| Error::Syntax { path: path.to_owned(), reason: format!("no configuration: {reason}") };
     let root: Value = if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml")) {
         toml::from_str(text).map_err(|error| syntax(error.to_string()))?
     } else if text.lines().all(|line| line.trim_start().is_empty() || line.trim_start().starts_with('#')) {

@@ -139,7 +139,8 @@ fn tls_on_the_admin_port_is_refused_rather_than_left_out() {
     assert_eq!(
         error(&["--entryPoints.traefik.address=:8080", "--entryPoints.traefik.http.tls"]),
         "--entryPoints.traefik.http.tls is not supported, and ignoring it would weaken security: \
-         adit's own pages are served in the clear only"
+         adit's own pages are served in the clear only; remove it if that is acceptable, or keep what needs it with the \
+         controller that has it"
     );
 }
 
