@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows which dialect made a route, and nothing here knows how a route is looked up or served.
 
+mod explain;
 mod host;
 mod listener;
 mod path;
@@ -12,6 +13,7 @@ mod table;
 mod tls;
 mod upstream;
 
+pub use explain::Explanation;
 pub use host::{HostPattern, InvalidHost};
 pub use listener::{
     EncodedCharacters, ForwardedHeaders, Http2, LifeCycle, Listener, ListenerSet, ProxyProtocol, RespondingTimeouts,

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use adit::config::table::{Flag, Kind, SECTIONS, Status};
+use adit::route::Code;
 use adit::telemetry::meters::{METRICS, MethodLabel, ProtocolLabel, Refusal, Retry, Wait};
 use adit::translate::{ANNOTATIONS, Annotation, Scope, Support};
 
@@ -34,6 +35,11 @@ fn the_page_of_annotations_has_them_all() {
 #[test]
 fn the_page_of_metrics_has_them_all() {
     hold("metrics.md", "metrics", &metrics());
+}
+
+#[test]
+fn the_page_of_problems_has_them_all() {
+    hold("problems.md", "problems", &problems());
 }
 
 #[test]
@@ -76,6 +82,19 @@ fn hold(name: &str, region: &str, text: &str) {
         return;
     }
     assert!(found == text, "docs/{name} is old: run ADIT_UPDATE=1 cargo test --test book");
+}
+
+fn problems() -> String {
+    let mut codes = Code::ALL.map(|code| (code.to_string(), code.explain()));
+    codes.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let mut text = String::new();
+    for (code, explanation) in codes {
+        let _ = write!(text, "\n## {code}\n\n{}\n\n**To do:** {}\n", explanation.what, explanation.mend);
+        if !explanation.look.is_empty() {
+            let _ = write!(text, "\n```sh\n{}\n```\n", explanation.look);
+        }
+    }
+    text
 }
 
 fn flags() -> String {
