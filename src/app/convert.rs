@@ -198,6 +198,7 @@ pub(super) fn lease(config: &Config) -> leader::Settings {
             Some(class) => format!("adit-leader-{class}"),
         },
         identity: format!("{}-{}", variable("POD_NAME").unwrap_or(host), std::process::id()),
+        statuses: config.ingress.status != config::StatusFrom::Nothing,
     }
 }
 

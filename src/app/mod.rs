@@ -82,13 +82,13 @@ pub fn inventory(config: &Config) -> Result<source::cluster::Inventory, Error> {
         }
         Source::Directory(_) | Source::None => Default::default(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
-    Ok(runtime.block_on(work))
     Ok(block_on(source::cluster::inventory(&connection, &namespaces))??)
 }
 
 /// Runs what a command waits for.
 pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
+    Ok(runtime.block_on(work))
 }
 
 /// Asks `/ping` of the adit that was started with this configuration; the URL that answered.
@@ -258,7 +258,8 @@ fn control_plane(
     let (statuses, wanted) = watch::channel(Arc::default());
     let translator = Translator::new(convert::translate(config));
     let (publish, on_swap) = view::publisher(seen.clone());
-    let outlets = Outlets { publish, on_swap, readiness, statuses };
+    let (reports, reported) = watch::channel(Arc::default());
+    let outlets = Outlets { publish, on_swap, readiness, statuses, reports };
     tasks.spawn(control::run(
         received,
         translator,
@@ -280,11 +281,12 @@ fn control_plane(
             });
         }
         Source::Cluster(cluster) => {
-            let writes = config.ingress.status != StatusFrom::Nothing;
+            let statuses = config.ingress.status != StatusFrom::Nothing && !config.read_only;
+            let tells = config.events && !config.read_only;
             let settings = convert::cluster(config, cluster);
             let connection = convert::connection(cluster);
             let stop = until(stopped.clone());
-            let (status_stop, lease_stop) = (stopped.clone(), stopped.clone());
+            let [status_stop, lease_stop, event_stop] = [(); 3].map(|()| stopped.clone());
             let lease = convert::lease(config);
             let meters = seen.meters.clone();
             tasks.spawn(async move {
@@ -292,10 +294,22 @@ fn control_plane(
                     let client = source::cluster::connect(&connection).await?;
                     let (leadership, leads) = watch::channel(Leadership::default());
                     let writing = async {
-                        if writes {
+                        if statuses || tells {
+                            let identity = lease.identity.clone();
                             let lead = control::leader::run(client.clone(), lease, leadership, until(lease_stop));
-                            let write = control::status::run(client.clone(), wanted, leads.clone(), until(status_stop));
-                            tokio::join!(lead, write, view::show_leadership(leads, meters));
+                            let write = async {
+                                if statuses {
+                                    let stop = until(status_stop);
+                                    control::status::run(client.clone(), wanted, leads.clone(), stop).await;
+                                }
+                            };
+                            let tell = async {
+                                if tells {
+                                    let stop = until(event_stop);
+                                    control::events::run(client.clone(), identity, reported, leads.clone(), stop).await;
+                                }
+                            };
+                            tokio::join!(lead, write, tell, view::show_leadership(leads.clone(), meters));
                         }
                         Ok(())
                     };

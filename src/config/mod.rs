@@ -67,6 +67,10 @@ pub struct Config {
     pub default_certificate: Option<ObjectKey>,
     /// `workers`; `None` is as many as the CPU quota allows.
     pub workers: Option<std::num::NonZeroUsize>,
+    /// `kubernetesEvents`: Events about problems are written.
+    pub events: bool,
+    /// `readOnly`: nothing is written to the cluster.
+    pub read_only: bool,
     /// adit runs in a pod.
     pub in_cluster: bool,
 }

@@ -1,4 +1,4 @@
-//! Holds the Lease that makes one replica the writer of statuses. Every replica serves.
+//! Holds the Lease that makes one replica the writer of statuses and Events. Every replica serves.
 
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ pub struct Settings {
     pub name: String,
     /// Our name in it: the pod's, and unique.
     pub identity: String,
+    /// Statuses are written, not Events alone.
+    pub statuses: bool,
 }
 
 /// Whether this replica writes.
@@ -86,11 +88,7 @@ impl Candidate {
                 Ok(Ok(())) => EVERY,
                 Ok(Err(Error::Api(status))) if status.is_forbidden() => {
                     if self.say(Leadership::Everyone) {
-                        warn!(
-                            "Leases in namespace {} are forbidden: every replica writes statuses, but only what differs. \
-                             Add this rule to a role there: {RULE}",
-                            self.settings.namespace
-                        );
+                        self.explain();
                     }
                     REFUSED_EVERY
                 }
@@ -130,9 +128,25 @@ impl Candidate {
             }
         }
         if self.say(Leadership::Leader(now + DEADLINE)) {
-            info!(lease = %self.settings.name, "this replica writes the statuses");
+            info!(lease = %self.settings.name, "this replica leads: it writes statuses and Events");
         }
         Ok(())
+    }
+
+    /// Says what it means that Leases are forbidden.
+    fn explain(&self) {
+        let namespace = &self.settings.namespace;
+        if self.settings.statuses {
+            warn!(
+                "Leases in namespace {namespace} are forbidden: every replica writes statuses, but only what differs, and \
+                 none writes Events. Add this rule to a role there: {RULE}"
+            );
+        } else {
+            info!(
+                "Leases in namespace {namespace} are forbidden: no replica writes Events about problems. Add this rule \
+                 to a role there, or start adit with --kubernetesEvents=false: {RULE}"
+            );
+        }
     }
 
     fn give_up_if_late(&self) {

@@ -1,4 +1,4 @@
-//! The loop between source, translation and proxy; leadership and statuses.
+//! The loop between source, translation and proxy; leadership, statuses and Events.
 //!
 //! One task owns the objects and the translator. In its loop one of three things happens at a time: the source says
 //! something, what it said is due to be translated, or the process ends.
@@ -14,10 +14,12 @@ use self::problems::Problems;
 pub use self::readiness::Readiness;
 use self::status::Wanted;
 use crate::objects::{Objects, Touched};
+use crate::route::Report;
 use crate::source::Event;
 use crate::translate::{Output, Translator};
 
 mod election;
+pub mod events;
 pub mod holdoff;
 pub mod leader;
 mod problems;
@@ -36,6 +38,8 @@ pub struct Outlets<P, S> {
     pub readiness: watch::Sender<Readiness>,
     /// The statuses that differ from what they should say, for [`status::run`].
     pub statuses: watch::Sender<Arc<Wanted>>,
+    /// What is wrong, for [`events::run`].
+    pub reports: watch::Sender<Arc<Report>>,
 }
 
 /// How many events are taken at once.
@@ -167,6 +171,7 @@ impl<P: FnMut(&Output), S: FnMut(Duration)> State<P, S> {
         }
         if report_differs && self.last.as_ref().is_none_or(|last| last.report.problems != output.report.problems) {
             self.problems.news(&output.report).log();
+            self.outlets.reports.send_replace(output.report.clone());
         }
         self.compare_statuses(&output, &touched);
         // The old output ends here, on the control plane's runtime.

@@ -43,6 +43,7 @@ impl Gateway {
             on_swap: move |took| swap.send(took).expect("somebody listens"),
             readiness,
             statuses,
+            reports: watch::Sender::new(Arc::default()),
         };
         let run = run(events, Translator::new(settings), holdoff::Settings::default(), outlets, std::future::pending());
         let task = tokio::spawn(run);

@@ -21,7 +21,7 @@ pub use listener::{
 };
 pub use path::{InvalidPath, PathMatch, RegexBudget};
 pub use precedence::{AutomaticRank, Explicit, HostKind, PathKind, Rank, Tier};
-pub use problem::{Code, Field, ObjectRef, Problem, Report, Severity, StatusAddress};
+pub use problem::{Code, Field, IngressName, ObjectRef, Problem, Report, Severity, StatusAddress};
 pub use rule::{Action, Internal, Observability, Origin, Redirect, RefusalReason, Route, TlsUse};
 pub use table::{EndpointTable, RouteTable, VirtualHost};
 pub use tls::{Certificate, CertificateEntry, CertificateFacts};

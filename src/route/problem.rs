@@ -130,13 +130,18 @@ pub enum StatusAddress {
     Hostname(String),
 }
 
+/// An Ingress's namespace and name.
+pub type IngressName = (Arc<str>, Arc<str>);
+
 /// What translation found out besides the tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// All problems, worst first, then by object.
     pub problems: Vec<Problem>,
-    /// The Ingresses that are ours, `(namespace, name)`.
-    pub accepted: OrdSet<(Arc<str>, Arc<str>)>,
+    /// Those of other objects, each with an Ingress that names the object.
+    pub named: Vec<(IngressName, Problem)>,
+    /// The Ingresses that are ours.
+    pub accepted: OrdSet<IngressName>,
     /// What their status is to say; `None` when no status is to be written.
     pub addresses: Option<Vec<StatusAddress>>,
 }

@@ -143,6 +143,13 @@ impl Fold {
         &self.certificates
     }
 
+    /// The problems of other objects, with the Ingresses that name these.
+    pub(super) fn named(&self) -> impl Iterator<Item = (&ObjectKey, &Problem)> {
+        self.problems.iter().flat_map(|(ingress, problems)| {
+            problems.iter().filter(|problem| problem.object.kind != "Ingress").map(move |problem| (ingress, problem))
+        })
+    }
+
     pub(super) fn problems(&self) -> impl Iterator<Item = &Problem> {
         let own = self.problems.values().flatten();
         own.chain(self.conflicts.values().flatten()).chain(self.claim_conflicts.values().flatten())

@@ -305,8 +305,11 @@ impl Translator {
             certificates: self.fold.certificates().clone(),
             default_certificate,
         };
+        let named = self.fold.named();
+        let named = named.map(|(key, problem)| ((key.namespace.clone(), key.name.clone()), problem.clone()));
         let report = Report {
             problems: problems.into_iter().collect(),
+            named: named.collect(),
             accepted: self.accepted.clone(),
             addresses: status::addresses(objects, &self.settings.status),
         };

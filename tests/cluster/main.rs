@@ -6,6 +6,7 @@
 mod certificates;
 mod chart;
 mod classic;
+mod events;
 mod helm;
 mod kustomize;
 mod latency;

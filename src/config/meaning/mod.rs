@@ -39,6 +39,9 @@ pub(super) fn of(
     root.number("workers", 1, &mut workers)?;
     let mut wait_for_endpoint = std::time::Duration::ZERO;
     root.duration("upstream.waitForEndpoint", &mut wait_for_endpoint)?;
+    let (mut events, mut read_only) = (true, false);
+    root.boolean("kubernetesEvents", &mut events)?;
+    root.boolean("readOnly", &mut read_only)?;
     Ok(Config {
         listeners: parts.listeners,
         default_listeners: parts.default_listeners,
@@ -57,6 +60,8 @@ pub(super) fn of(
         wait_for_endpoint,
         default_certificate: object(root, "tls.defaultCertificate")?,
         workers: std::num::NonZeroUsize::new(workers),
+        events,
+        read_only,
         in_cluster,
     })
 }

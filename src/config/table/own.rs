@@ -28,6 +28,13 @@ pub(super) const FLAGS: &[Flag] = &[
         "shared",
         "`strict`: a host is the oldest Ingress's namespace's alone, whole; `shared`: of each of its paths, the oldest Ingress's.",
     ),
+    flag("kubernetesEvents", Bool, "true", "Write Events about problems on the Ingresses that they concern."),
+    flag(
+        "readOnly",
+        Bool,
+        "false",
+        "Write nothing to the cluster, neither statuses nor Events nor a Lease; for an adit beside the controller that serves.",
+    ),
     flag("workers", Integer, "", "Threads that serve requests; without it as many as the CPU quota allows."),
     flag(
         "upstream.waitForEndpoint",

@@ -1,6 +1,6 @@
 {{/* What adit may do; rbac/README.md says why. */}}
 
-{{/* Reading what routing needs, and writing the addresses of Ingresses. Its argument says whether IngressClasses can be
+{{/* Reading what routing needs, and writing the addresses of Ingresses and Events about them. Its argument says whether IngressClasses can be
 read: they belong to no namespace. */}}
 {{- define "adit.rules" -}}
 - apiGroups: [networking.k8s.io]
@@ -19,6 +19,10 @@ read: they belong to no namespace. */}}
 - apiGroups: [networking.k8s.io]
   resources: [ingresses/status]
   verbs: [update]
+# Events about problems, on the Ingresses that they concern.
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
 {{- end }}
 
 {{/* Arguments: the root, the kind, the role's name, the namespace of the role or nothing. */}}
