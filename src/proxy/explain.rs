@@ -128,12 +128,45 @@ fn outcome(route: &CompiledRoute, question: &Question<'_>, marks: Marks) -> Outc
     }
 }
 
-/// The host with routes that looks most like this one; none if more than two letters differ.
+/// The host with routes that looks most like this one; none if more than two letters differ, or those that do are far
+/// apart.
 fn nearest_host(router: &Router, host: &str) -> Option<String> {
     let names = router.hosts().filter_map(|pattern| match pattern {
-        HostPattern::Exact(name) if name.len().abs_diff(host.len()) <= 2 => Some(name),
+        HostPattern::Exact(name) => Some((distance(name, host)?, name)),
         _ => None,
     });
-    let near = names.map(|name| (strsim::osa_distance(name, host), name)).filter(|(distance, _)| *distance <= 2);
-    near.min().map(|(_, name)| name.to_string())
+    names.filter(|(distance, _)| *distance <= 2).min().map(|(_, name)| name.to_string())
+}
+
+/// How many letters are wrong, missing, too many or swapped. Only what differs is compared, if that is short: there may be
+/// tens of thousands of hosts.
+fn distance(a: &str, b: &str) -> Option<usize> {
+    const LONGEST: usize = 12;
+    let same =
+        |a: &mut dyn Iterator<Item = u8>, b: &mut dyn Iterator<Item = u8>| a.zip(b).take_while(|(a, b)| a == b).count();
+    let front = same(&mut a.bytes(), &mut b.bytes());
+    let (a, b) = (a.get(front..)?, b.get(front..)?);
+    let back = same(&mut a.bytes().rev(), &mut b.bytes().rev());
+    let (a, b) = (a.get(..a.len() - back)?, b.get(..b.len() - back)?);
+    (a.len().max(b.len()) <= LONGEST).then(|| strsim::osa_distance(a, b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_that_differ_in_a_letter_or_two_are_near() {
+        for (a, b, expected) in [
+            ("shop.example", "shop.example", Some(0)),
+            ("shop.exampel", "shop.example", Some(1)),
+            ("shp.example", "shop.example", Some(1)),
+            ("sohp.exmple", "shop.example", Some(2)),
+            ("aa", "a", Some(1)),
+            ("", "a", Some(1)),
+            ("sohp.of-a-long-name.example", "shop.of-a-long-name.exmple", None),
+        ] {
+            assert_eq!(distance(a, b), expected, "{a} {b}");
+        }
+    }
 }

@@ -62,7 +62,7 @@ const CASES = {
     await open(page, gateway, "#/");
     await page.until("document.querySelector('.needs li')");
     const first = await page.value("document.querySelector('main section').innerText");
-    for (const text of ["Service broken/nowhere does not exist (5 objects)", "5 routes are refused", "1 service has no endpoints", "1 certificate expires within 30 days"]) assert.ok(first.includes(text), `${text} is not in\n${first}`);
+    for (const text of ["The Service broken/nowhere does not exist (5 objects)", "5 routes are refused", "1 service has no endpoints", "1 certificate expires within 30 days"]) assert.ok(first.includes(text), `${text} is not in\n${first}`);
     await open(page, gateway, "#/problems");
     const text = await page.value("document.querySelector('main').innerText");
     for (const word of ["Where", "Since", "Mend", "Ingress broken/lost-1", "and 2 more", "just now"]) assert.ok(new RegExp(word.replace("just now", "just now|minute")).test(text), `${word} is not in\n${text}`);
@@ -77,7 +77,7 @@ const CASES = {
       // The count falls to nothing again with the next sample: the cursor finds it.
       await page.until(`(${chart(name)}.querySelectorAll('path.line').length > 0)`);
     }
-    await page.until("document.querySelector('main').innerText.includes('no route matches')", "refusals by reason");
+    await page.until("document.querySelector('main').innerText.includes('No route matches')", "refusals by reason");
     await page.value(`${chart("Errors")}.querySelector('.handle').focus()`);
     const seen = new Set();
     const [last, text] = ["aria-valuemax", "aria-valuetext"].map((name) => `${chart("Errors")}.querySelector('.handle').getAttribute('${name}')`);

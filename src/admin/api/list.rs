@@ -65,11 +65,23 @@ pub(super) fn list<R: Row>(mut rows: Vec<R>, query: &Query) -> Response<Bytes> {
         let order = a_key.cmp(b_key).then_with(|| a.name().cmp(b.name()));
         if query.descending { order.reverse() } else { order }
     });
-    let values: Vec<_> = rows.get(from..to).unwrap_or_default().iter().map(|(_, row)| row.json()).collect();
+    let values: Vec<_> = rows.get(from..to).unwrap_or_default().iter().map(|(_, row)| json(row, query)).collect();
     let mut answer = reply::json(StatusCode::OK, &values);
     answer.headers_mut().insert(NEXT_PAGE, HeaderValue::from(next));
     answer.headers_mut().insert(TOTAL, HeaderValue::from(rows.len()));
     answer
+}
+
+fn json(row: &impl Row, query: &Query) -> Value {
+    let mut value = row.json();
+    if query.brief
+        && let Some(members) = value.as_object_mut()
+    {
+        let used_by = members.remove("usedBy");
+        let uses = used_by.as_ref().and_then(Value::as_array).map_or(0, Vec::len);
+        members.insert("uses".to_owned(), uses.into());
+    }
+    value
 }
 
 fn keeps(query: &Query, row: &impl Row) -> bool {

@@ -11,6 +11,8 @@ pub(super) struct Query {
     pub(super) descending: bool,
     /// Leave out adit's own pages (`own=false`), which Traefik has no word for.
     pub(super) hide_own: bool,
+    /// Say how many use a row (`uses`) instead of who (`brief=true`), which may be thousands.
+    pub(super) brief: bool,
     pub(super) page: Option<String>,
     pub(super) per_page: Option<String>,
 }
@@ -29,6 +31,7 @@ impl Query {
                 "sortBy" => query.sort_by = value,
                 "direction" => query.descending = value == "desc",
                 "own" => query.hide_own = value == "false",
+                "brief" => query.brief = value == "true",
                 "page" => query.page = Some(value),
                 "per_page" => query.per_page = Some(value),
                 _ => {}

@@ -52,6 +52,9 @@ export function fromNow(date) {
   return hours < 0 ? "just now" : "in less than a minute";
 }
 
+/** With a capital letter. */
+export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 /** The name without its provider. */
 export const bare = (name) => (name ?? "").replace(/@[^@]*$/, "");
 

@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { Chart, Cursor, sparkline } from "./chart.js";
-import { bare, h, milliseconds, plural, redraw, section, short, state, whole } from "./dom.js";
+import { bare, h, milliseconds, plural, redraw, section, sentence, short, state, whole } from "./dom.js";
 import { alike } from "./problems.js";
 
 /** What adit itself answers, in words. */
@@ -86,7 +86,7 @@ export function overview() {
     async update() {
       const [past, listed, trouble, routes, worst] = await Promise.all([
         ask("history"), ask("entrypoints"), ask("problems?per_page=1000"), ask("http/routers?own=false&per_page=1"),
-        ask("http/services?own=false&status=enabled&sortBy=severity&per_page=10"),
+        ask("http/services?own=false&status=enabled&sortBy=severity&brief=true&per_page=10"),
       ]);
       history = past.value;
       draw();
@@ -126,7 +126,7 @@ function needs(health, problems, total, aside) {
     const more = places.length > 1 ? ` (${plural(places.length, "object")})` : "";
     const [first] = places;
     const where = places.length === 1 ? `${[first.kind, [first.namespace, first.name].filter(Boolean).join("/")].filter(Boolean).join(" ")}: ` : "";
-    row(severity === "error" ? "bad" : "warn", severity, `${where}${reason}${more}`, "#/problems");
+    row(severity === "error" ? "bad" : "warn", severity, `${where}${where ? reason : sentence(reason)}${more}`, "#/problems");
   }
   if (groups.length > 5) row("warn", "more", `and ${plural(groups.length - 5, "other problem")}`, "#/problems");
   if (http.routers.errors) row("bad", "503", `${plural(http.routers.errors, "route is", "routes are")} refused`, "#/routes?q=state:refused");
@@ -184,7 +184,7 @@ function refusals({ refusals, times }) {
     h("tbody", {}, ...rows.map(({ reason, counts, total }) => h(
       "tr", {},
       h("th", { scope: "row" }, h("code", {}, reason)),
-      h("td", {}, REASONS[reason] ?? ""),
+      h("td", {}, sentence(REASONS[reason] ?? "")),
       h("td", { class: "number", "data-label": "requests" }, whole(total)),
       h("td", { class: "wide" }, sparkline(counts, "c-server")),
     ))),

@@ -1,7 +1,7 @@
 // What is wrong: with what, since when, and how it is mended.
 
 import { ask } from "./api.js";
-import { fromNow, h, plural, redraw, section, state, whole } from "./dom.js";
+import { fromNow, h, plural, redraw, section, sentence, state, whole } from "./dom.js";
 
 /** Problems that say the same of several objects are one: thirty equal mistakes must not hide the thirty-first. */
 export function alike(rows) {
@@ -60,7 +60,7 @@ function problem({ key, severity, code, reason, action, since, places }) {
   const when = since && h("time", { datetime: since, title: since.replace("T", " ").replace("Z", " UTC") }, fromNow(new Date(since)));
   return h(
     "li", { class: severity },
-    h("div", { class: "what" }, state(severity === "error" ? "bad" : "warn", severity), h("strong", {}, reason), places.length > 1 && h("span", { class: "tag" }, plural(places.length, "object"))),
+    h("div", { class: "what" }, state(severity === "error" ? "bad" : "warn", severity), h("strong", {}, sentence(reason)), places.length > 1 && h("span", { class: "tag" }, plural(places.length, "object"))),
     h(
       "dl", {},
       h("dt", {}, "Where"),
@@ -68,7 +68,7 @@ function problem({ key, severity, code, reason, action, since, places }) {
       h("dt", {}, "Since"),
       h("dd", {}, when),
       h("dt", {}, "Mend"),
-      h("dd", {}, action, h("span", { class: "quiet" }, " (", h("code", {}, code), " in the handbook)")),
+      h("dd", {}, sentence(action), h("span", { class: "quiet" }, " (", h("code", {}, code), " in the handbook)")),
     ),
   );
 }

@@ -68,7 +68,7 @@ export function services(_, query) {
 
   async function update() {
     const mine = (round += 1);
-    const words = `sortBy=severity&own=false&search=${encodeURIComponent(search.value.trim())}${empty.getAttribute("aria-pressed") === "true" ? "&status=warning" : ""}`;
+    const words = `sortBy=severity&own=false&brief=true&search=${encodeURIComponent(search.value.trim())}${empty.getAttribute("aria-pressed") === "true" ? "&status=warning" : ""}`;
     const answers = await Promise.all(Array.from({ length: pages }, (_, page) => ask(`http/services?${words}&per_page=${PER_PAGE}&page=${page + 1}`).catch((error) => {
       // A page that is no longer there is empty.
       if (error.status !== 400) throw error;
@@ -104,7 +104,7 @@ function table(rows) {
         h("td", { class: "number", "data-label": "in flight" }, whole(sum((it) => it.inFlight))),
         h("td", { class: "number", "data-label": "latency" }, timed.length ? milliseconds(timed.reduce((total, it) => total + it.latencyMs, 0) / timed.length) : "–"),
         h("td", { class: "number", "data-label": "requests" }, whole(sum((it) => it.requests))),
-        h("td", { class: "number", "data-label": "routes" }, whole(row.usedBy?.length ?? 0)),
+        h("td", { class: "number", "data-label": "routes" }, whole(row.uses)),
       );
     })),
   );

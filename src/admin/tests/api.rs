@@ -227,6 +227,9 @@ fn lists_are_searched_sorted_and_cut_into_pages() {
     assert_eq!(names("/api/http/routers?serviceName=default-weather-8080@kubernetes").len(), 1);
     assert_eq!(names("/api/http/routers?middlewareName=dashboard_redirect@internal"), ["dashboard@internal"]);
 
+    let brief = get_json(&world.admin, "/api/http/services?brief=true&search=weather");
+    assert_eq!((&brief[0]["uses"], brief[0].get("usedBy")), (&json!(1), None));
+
     assert_eq!(names("/api/http/routers?own=false").len(), 4);
     assert_eq!(get(&world.admin, "/api/http/services?own=false&per_page=1").1["x-total-count"], "2");
 

@@ -95,6 +95,13 @@ fn what_no_backend_should_see_is_refused_before_it_is_routed() {
 }
 
 #[test]
+fn an_options_that_may_be_passed_on_no_further_is_answered_here() {
+    let question = "url=http://weather.lvh.me/&method=OPTIONS&header=Max-Forwards:";
+    assert_eq!(explain(&format!("{question}0"))["answer"]["status"], 200);
+    assert_eq!(explain(&format!("{question}1"))["answer"]["kind"], "forward");
+}
+
+#[test]
 fn a_question_that_makes_no_sense_is_400_with_a_message() {
     let (status, _, body) = get(&world().admin, "/api/explain?url=http://a/&entryPoint=none");
     assert_eq!(status, StatusCode::BAD_REQUEST);

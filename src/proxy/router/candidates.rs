@@ -1,5 +1,6 @@
 //! The routes that a lookup looks at, and what each lacks: for people who ask why. No request comes here.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::host::{Entry, HostRoutes};
@@ -48,26 +49,28 @@ impl Router {
             Some((HostPattern::Wildcard(suffix.into()), routes))
         });
         let any = self.any.as_ref().map(|routes| (HostPattern::Any, routes));
+        let hosts: Vec<_> = [exact, wildcard, any].into_iter().flatten().collect();
         let (mut matching, mut nearly, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
         let mut total = 0;
-        for (host, routes) in [exact, wildcard, any].into_iter().flatten() {
+        for (host, routes) in &hosts {
             for entry in routes.entries() {
                 total += 1;
-                let lacks = routes.lacks(entry, lookup);
-                let shared = shared(entry.compiled.route.path.as_str(), lookup.path);
-                let candidate = || Candidate { host: host.clone(), compiled: entry.compiled.clone(), lacks };
-                match lacks {
-                    None => matching.push(candidate()),
-                    Some(Lack::Path) => elsewhere.push((shared, candidate())),
-                    Some(_) => nearly.push(candidate()),
+                match routes.lacks(entry, lookup) {
+                    None => matching.push((host, entry, None)),
+                    Some(Lack::Path) => elsewhere.push((host, entry, Some(Lack::Path))),
+                    lacks => nearly.push((host, entry, lacks)),
                 }
             }
         }
-        matching.sort_by(|a, b| a.compiled.route.rank.cmp(&b.compiled.route.rank));
+        matching.sort_by(|(_, a, _), (_, b, _)| a.compiled.route.rank.cmp(&b.compiled.route.rank));
         // Stable: those as near as each other stay in the order of their ranks.
-        elsewhere.sort_by_key(|(shared, _)| std::cmp::Reverse(*shared));
-        let elsewhere = elsewhere.into_iter().map(|(_, candidate)| candidate);
-        let nearest = matching.into_iter().take(most).chain(nearly.into_iter().take(most)).chain(elsewhere.take(most));
+        elsewhere.sort_by_key(|(_, entry, _)| Reverse(shared(entry.compiled.route.path.as_str(), lookup.path)));
+        let nearest = matching.iter().take(most).chain(nearly.iter().take(most)).chain(elsewhere.iter().take(most));
+        let nearest = nearest.map(|&(host, entry, lacks)| Candidate {
+            host: host.clone(),
+            compiled: entry.compiled.clone(),
+            lacks,
+        });
         Candidates { nearest: nearest.collect(), total }
     }
 

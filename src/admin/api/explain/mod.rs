@@ -186,7 +186,12 @@ impl Told<'_> {
     fn service(&self, route: &CompiledRoute) -> Option<Value> {
         let upstream = &route.upstream.as_ref()?.spec;
         let name = route.route.origin.service.as_deref().map_or_else(|| upstream.id.traefik_name(), str::to_owned);
-        services::rows(self.scene).iter().find(|row| row.name() == name).map(Row::json)
+        let mut value = services::rows(self.scene).iter().find(|row| row.name() == name).map(Row::json)?;
+        // Who else uses it is not asked, and may be thousands.
+        if let Some(members) = value.as_object_mut() {
+            members.remove("usedBy");
+        }
+        Some(value)
     }
 }
 
