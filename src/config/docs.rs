@@ -1,4 +1,4 @@
-//! The table of flags as people read it: `adit --help`, and the configuration section of README.md.
+//! The table of flags as `adit help` prints it. `docs/flags.md` is the same table, made by `tests/book`.
 
 use std::fmt::Write;
 
@@ -41,58 +41,8 @@ pub fn help() -> String {
     text
 }
 
-/// The configuration section of README.md, in Markdown.
-pub fn markdown() -> String {
-    let mut text = String::new();
-    for section in SECTIONS {
-        let _ = write!(text, "{}| flag | default | |\n|---|---|---|\n", folded(section.title));
-        for flag in supported(section) {
-            let default = if flag.default.is_empty() { String::new() } else { format!("`{}`", flag.default) };
-            let _ = writeln!(text, "| `{}` | {default} | {} |", flag.key, flag.doc);
-        }
-        text.push_str("\n</details>\n");
-    }
-    others(&mut text, "Accepted without effect", |status| match status {
-        Status::WithoutEffect(reason) => Some(reason),
-        _ => None,
-    });
-    others(&mut text, "Accepted with a warning, for they are not done yet", |status| match status {
-        Status::NotYet(consequence) => Some(consequence),
-        _ => None,
-    });
-    others(&mut text, "Refused at start, for ignoring them would weaken security", |status| match status {
-        Status::Refused(why) => Some(why),
-        _ => None,
-    });
-    text
-}
-
-/// The beginning of a part that readers unfold: the page stays one page.
-fn folded(title: &str) -> String {
-    format!("<details><summary>{title}</summary>\n\n")
-}
-
 fn supported(section: &Section) -> impl Iterator<Item = &Flag> {
     section.flags.iter().filter(|flag| flag.status == Status::Supported)
-}
-
-/// One line for each reason, with all flags that share it.
-fn others(text: &mut String, title: &str, reason: impl Fn(Status) -> Option<&'static str>) {
-    let mut by_reason: Vec<(&str, Vec<String>)> = Vec::new();
-    for flag in SECTIONS.iter().flat_map(|section| section.flags) {
-        let Some(reason) = reason(flag.status) else { continue };
-        let below = if flag.kind == Kind::Family { ".*" } else { "" };
-        let key = format!("`{}{below}`", flag.key);
-        match by_reason.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, keys)) => keys.push(key),
-            None => by_reason.push((reason, vec![key])),
-        }
-    }
-    let _ = write!(text, "{}| flags | |\n|---|---|\n", folded(title));
-    for (reason, keys) in by_reason {
-        let _ = writeln!(text, "| {} | {reason} |", keys.join(", "));
-    }
-    text.push_str("\n</details>\n");
 }
 
 fn value(kind: Kind) -> String {
@@ -127,31 +77,5 @@ mod tests {
         for flag in SECTIONS.iter().flat_map(supported) {
             assert!(help.contains(&format!("  --{}", flag.key)), "{}", flag.key);
         }
-    }
-
-    #[test]
-    fn the_table_for_readers_has_every_flag_once() {
-        let markdown = markdown();
-        for flag in SECTIONS.iter().flat_map(|section| section.flags) {
-            let keys = [format!("`{}`", flag.key), format!("`{}.*`", flag.key)];
-            let found: usize = keys.iter().map(|key| markdown.matches(key.as_str()).count()).sum();
-            assert_eq!(found, 1, "{}", flag.key);
-        }
-    }
-
-    /// README.md is rewritten with `ADIT_UPDATE=1 cargo test readme`.
-    #[test]
-    fn the_readme_has_the_table_of_flags() {
-        const MARKERS: [&str; 2] = ["<!-- flags -->\n", "<!-- /flags -->"];
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-        let readme = std::fs::read_to_string(&path).expect("README.md is there");
-        let (before, rest) = readme.split_once(MARKERS[0]).expect("README.md has a line <!-- flags -->");
-        let (section, after) = rest.split_once(MARKERS[1]).expect("README.md has a line <!-- /flags -->");
-        if std::env::var_os("ADIT_UPDATE").is_some() {
-            let text = format!("{before}{}{}{}{after}", MARKERS[0], markdown(), MARKERS[1]);
-            std::fs::write(&path, text).expect("README.md can be written");
-            return;
-        }
-        assert!(section == markdown(), "README.md's table of flags is old: run ADIT_UPDATE=1 cargo test readme");
     }
 }

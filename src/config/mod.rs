@@ -18,7 +18,7 @@ mod settings;
 pub mod table;
 
 pub use command::{Command, Dialect, Flags, Format, Migration, Shadow};
-pub use docs::{help, markdown};
+pub use docs::help;
 pub use error::{Error, Warning};
 pub use raw::Files;
 pub use settings::{

@@ -28,6 +28,25 @@ fn the_differences_from_traefik_name_every_default_that_is_another() {
 }
 
 #[test]
+fn the_page_of_flags_has_each_once() {
+    let page = flags();
+    for flag in SECTIONS.iter().flat_map(|section| section.flags) {
+        let rows = [format!("| `{}`", flag.key), format!("| `{}.*`", flag.key)];
+        let found: usize = rows.iter().map(|row| page.matches(row.as_str()).count()).sum();
+        assert_eq!(found, 1, "{}", flag.key);
+    }
+}
+
+/// What grows with the product is a page of the handbook, which README points to.
+#[test]
+fn the_readme_is_one_page_and_points_to_the_flags() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("README.md is there");
+    let lines = readme.lines().count();
+    assert!(lines <= 120, "README.md has {lines} lines");
+    assert!(readme.contains("](docs/flags.md)"), "README.md does not say where the flags are");
+}
+
+#[test]
 fn the_page_of_annotations_has_them_all() {
     hold("annotations.md", "annotations", &annotations());
 }

@@ -1,4 +1,4 @@
-//! The one table of all flags: it drives parsing, the suggestion for a misspelt name, `--help`, the table in README.md
+//! The one table of all flags: it drives parsing, the suggestion for a misspelt name, `--help`, `docs/flags.md`
 //! and the tests. Keys are spelt as Traefik's documentation does; `_name_` stands for a name that the user chooses and
 //! `[0]` for an index. They are matched in any case.
 
