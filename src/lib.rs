@@ -17,3 +17,6 @@ pub mod shadow;
 pub mod source;
 pub mod telemetry;
 pub mod translate;
+
+/// The version of the program, which is Cargo.toml's. Image, chart and manifests have it too; `tests/release` checks that.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -35,7 +35,7 @@ fn run() -> anyhow::Result<ExitCode> {
     };
     match command {
         Command::Help => print(&config::help()),
-        Command::Version => print(&format!("Version:  {}\nCodename: adit\n", env!("CARGO_PKG_VERSION"))),
+        Command::Version => print(&version()),
         Command::Run(flags) => match configure(flags) {
             Ok((config, warnings)) => app::run(config, &warnings)?,
             Err(error) => return Ok(usage(&error)),
@@ -67,6 +67,12 @@ fn run() -> anyhow::Result<ExitCode> {
         },
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// As Traefik prints it, as far as there is the same to say.
+fn version() -> String {
+    use std::env::consts::{ARCH, OS};
+    format!("Version:  {}\nCodename: adit\nOS/Arch:  {OS}/{ARCH}\n", adit::VERSION)
 }
 
 fn check(paths: &[String], config: &Config) -> anyhow::Result<ExitCode> {

@@ -118,7 +118,7 @@ fn run_with(
     started: impl FnOnce(&tokio::runtime::Handle),
 ) -> Result<(), Error> {
     let log = logs::init(&config.log).map(Arc::new)?;
-    info!(version = env!("CARGO_PKG_VERSION"), "adit starts");
+    info!(version = crate::VERSION, "adit starts");
     for warning in warnings {
         warn!("{}", warning.0);
     }

@@ -10,7 +10,7 @@ use crate::admin::AdminSources;
 pub(super) fn version(sources: &AdminSources) -> Value {
     let started = Timestamp::try_from(sources.started).unwrap_or(Timestamp::UNIX_EPOCH);
     let mut version = json!({
-        "Version": env!("CARGO_PKG_VERSION"),
+        "Version": crate::VERSION,
         "Codename": "adit",
         "startDate": started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         "disableDashboardAd": true,

@@ -53,6 +53,7 @@ catalog! {
     SERVICE_RETRIES: COUNTER "traefik_service_retries_total" ["service"] "Requests sent once more";
     SERVICE_SERVER_UP: GAUGE "traefik_service_server_up" ["service", "url"] "1 while an endpoint takes requests, 0 while it is set aside after failures";
 
+    BUILD: GAUGE "adit_build_info" ["version"] "1, with the version of the program";
     EVENT_TO_SWAP: HISTOGRAM "adit_event_to_swap_seconds" [] "From an event of the source to the routing table that serves it";
     ROUTES: GAUGE "adit_routes" [] "Routes in the table";
     HOSTS: GAUGE "adit_hosts" [] "Host patterns in the table";

@@ -118,6 +118,7 @@ impl Own {
     }
 
     pub(super) fn write(&self, page: &mut Page) {
+        page.number(c::BUILD, &[crate::VERSION], 1.0);
         let counts: Vec<u64> = self.swap_counts.iter().map(|count| count.load(Relaxed)).collect();
         page.histogram(c::EVENT_TO_SWAP, &[], SWAP_BOUNDS, &counts, seconds(self.swap_ns.load(Relaxed)));
         page.number(c::ROUTES, &[], number(&self.routes));
