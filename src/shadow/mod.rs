@@ -47,6 +47,8 @@ pub struct Findings {
     pub skipped: usize,
     /// Requests that neither answered.
     pub unanswered: usize,
+    /// Why Traefik did not answer the first of them.
+    pub reason: Option<String>,
     /// Requests whose answers differ.
     pub different: Vec<Different>,
 }
@@ -84,21 +86,24 @@ pub async fn run(settings: &Settings, requests: BTreeSet<Request>, skipped: usiz
     let mut answers = std::pin::pin!(all.buffer_unordered(settings.concurrency.max(1)));
     while let Some((request, outcome)) = answers.next().await {
         match outcome {
-            Some(differences) if differences.is_empty() => {}
-            Some(differences) => findings.different.push(Different { request, differences }),
-            None => findings.unanswered += 1,
+            Ok(differences) if differences.is_empty() => {}
+            Ok(differences) => findings.different.push(Different { request, differences }),
+            Err(reason) => {
+                findings.unanswered += 1;
+                findings.reason.get_or_insert(reason);
+            }
         }
     }
     findings.different.sort();
     Ok(findings)
 }
 
-/// In what the answers differ; `None` when there is none. What differs between two answers of Traefik's own, such as a
-/// time in a page, is no difference.
-async fn ask_both(asker: &Asker, settings: &Settings, request: &Request) -> Option<Vec<Difference>> {
+/// In what the answers differ; an error when there is none, with Traefik's reason. What differs between two answers of
+/// Traefik's own, such as a time in a page, is no difference.
+async fn ask_both(asker: &Asker, settings: &Settings, request: &Request) -> Result<Vec<Difference>, String> {
     let (traefik, adit) = tokio::join!(asker.ask(&settings.traefik, request), asker.ask(&settings.adit, request));
-    if traefik.is_err() && adit.is_err() {
-        return None;
+    if let (Err(reason), Err(_)) = (&traefik, &adit) {
+        return Err(reason.clone());
     }
     let mut differences = compare::differences(&traefik, &adit, &settings.ignored);
     if !differences.is_empty() && traefik.is_ok() {
@@ -107,7 +112,7 @@ async fn ask_both(asker: &Asker, settings: &Settings, request: &Request) -> Opti
             compare::differences(&traefik, &again, &settings.ignored).into_iter().map(|varying| varying.what).collect();
         differences.retain(|difference| !varying.contains(&difference.what));
     }
-    Some(differences)
+    Ok(differences)
 }
 
 /// Prints the findings.

@@ -13,8 +13,14 @@ pub(super) fn text(findings: &Findings, out: &mut impl Write) -> io::Result<()> 
             writeln!(out, "  {}: {} with Traefik, {} with adit", difference.what, difference.traefik, difference.adit)?;
         }
     }
-    let Findings { asked, skipped, unanswered, different } = findings;
+    let Findings { asked, skipped, unanswered, reason, different } = findings;
     writeln!(out, "{asked} requests: {} answered differently, {unanswered} by neither", different.len())?;
+    if let Some(reason) = reason {
+        writeln!(
+            out,
+            "the first that neither answered: {reason}; are both addresses right, and certificates trusted (--insecure true)?"
+        )?;
+    }
     if *skipped > 0 {
         writeln!(out, "{skipped} lines left out: other methods (--methods), no host (--host), or no request")?;
     }

@@ -77,6 +77,7 @@ fn a_server_that_does_not_answer_is_told_and_ends_in_time() {
     assert!(stdout(&output).contains("answer: none: no answer within 200ms with Traefik, 200 with adit"));
     let output = shadow(silent_address, silent_address, &["--timeout=200ms"], "a.example/\n");
     assert_eq!(output.status.code(), Some(2), "{}", stdout(&output));
+    assert!(stdout(&output).contains("the first that neither answered: no answer within 200ms"), "{}", stdout(&output));
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod life;
 mod pages;
 mod pressure;
 mod routing;
+mod shadow;
 mod strict;
 #[path = "../support/mod.rs"]
 mod support;
