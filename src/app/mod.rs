@@ -4,10 +4,12 @@ mod convert;
 mod ending;
 mod healthcheck;
 mod limits;
+mod memory;
 mod view;
 
 use std::io;
 use std::net::TcpListener;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -153,8 +155,20 @@ fn run_with(
 
     let board = Board::new();
     let pages: Arc<OnceLock<Arc<Admin>>> = Arc::default();
-    let max_connections = limits::connections();
-    info!(workers, maxConnections = max_connections, "limits");
+    let max_connections = limits::connections(config.limits.connections);
+    let bounds = proxy::Bounds::of(&config.listeners, max_connections);
+    let (http1, http2) = (bounds.http1, bounds.http2);
+    let memory = bounds.all.saturating_add(limits::FIXED_MEMORY);
+    let memory_limit = memory::limit(config.limits.memory.map(NonZeroUsize::get));
+    info!(
+        workers,
+        maxConnections = max_connections,
+        http1Connection = http1,
+        http2Connection = http2,
+        memoryBound = memory,
+        memoryLimit = memory_limit,
+        "limits"
+    );
     let proxy = Arc::new(Proxy::start(proxy::Settings {
         listeners: listeners.clone(),
         workers,
@@ -165,6 +179,9 @@ fn run_with(
         access_log: access_log.clone(),
         internal: convert::internal_pages(&pages),
         max_connections,
+        max_connections_per_client: config.limits.per_client,
+        strict_sni: config.strict_sni,
+        tunnel_idle: config.limits.tunnel_idle,
     })?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -187,6 +204,7 @@ fn run_with(
         tasks.spawn(admin::keep_history(admin.clone(), until(stopped.clone())));
         let (readiness, ready) = watch::channel(Readiness::default());
         board.follow(ready.clone());
+        tokio::spawn(memory::watch(memory_limit, proxy.clone()));
         let failed = control_plane(&config, &seen, objects, readiness, &stopped, &mut tasks);
         let accepting = accept(proxy.clone(), listeners.clone(), sockets, ready);
         started(&tokio::runtime::Handle::current());

@@ -22,7 +22,7 @@ pub use docs::help;
 pub use error::{Error, Warning};
 pub use raw::Files;
 pub use settings::{
-    AccessLog, AdminListener, Api, Cluster, EntryPointRedirect, Ingress, InternalRoute, Metrics, Pages, Ping,
+    AccessLog, AdminListener, Api, Cluster, EntryPointRedirect, Ingress, InternalRoute, Limits, Metrics, Pages, Ping,
     Prometheus, ServersTransport, Source, StatusFrom, Token,
 };
 
@@ -65,12 +65,16 @@ pub struct Config {
     pub wait_for_endpoint: std::time::Duration,
     /// `tls.defaultCertificate`: the Secret with the certificate for hosts that have none of their own.
     pub default_certificate: Option<ObjectKey>,
+    /// `tls.sniStrict`: a handshake for a host without a certificate is refused, as with Traefik's option of that name.
+    pub strict_sni: bool,
     /// `workers`; `None` is as many as the CPU quota allows.
     pub workers: Option<std::num::NonZeroUsize>,
     /// `kubernetesEvents`: Events about problems are written.
     pub events: bool,
     /// `readOnly`: nothing is written to the cluster.
     pub read_only: bool,
+    /// `limits`.
+    pub limits: Limits,
     /// adit runs in a pod.
     pub in_cluster: bool,
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -227,6 +228,25 @@ pub struct AccessLog {
     pub settings: AccessSettings,
     /// `addInternals`: log requests to adit's own pages too.
     pub add_internals: bool,
+}
+
+/// `limits`: what clients may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// `connections`; `None` is what the open files allow.
+    pub connections: Option<NonZeroUsize>,
+    /// `connectionsPerClient`; `None` is no limit, since a load balancer hides many clients behind one address.
+    pub per_client: Option<NonZeroU32>,
+    /// `memory`, bytes; `None` is what there is.
+    pub memory: Option<NonZeroUsize>,
+    /// `tunnelIdleTimeout`; zero is no limit, which is Traefik's default. Ours is an hour: every wait has a deadline.
+    pub tunnel_idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: None, per_client: None, memory: None, tunnel_idle: Duration::from_secs(3600) }
+    }
 }
 
 /// `serversTransport`: how endpoints are connected to.

@@ -12,6 +12,7 @@ use bytes::BytesMut;
 use http::{HeaderMap, HeaderValue};
 use tokio::sync::oneshot;
 
+use super::admission::Ticket;
 use super::h1::write_field;
 use super::headers::{self, Origin, Said};
 use super::io::Io;
@@ -32,6 +33,8 @@ pub(crate) struct Connection {
     pub(crate) listener: Arc<Listener>,
     /// Who speaks to us, or for whom the PROXY protocol says it does; never a mapped address.
     pub(crate) peer: SocketAddr,
+    /// Its room, which is taken for as long as anything of it lives: a tunnel too.
+    _ticket: Ticket,
     /// Its forwarding headers are believed.
     pub(crate) trusted: bool,
     /// The peer's address, as fields say it.
@@ -61,6 +64,7 @@ impl Connection {
         worker: Rc<Worker>,
         index: usize,
         peer: SocketAddr,
+        ticket: Ticket,
         http2: bool,
         tls: Option<TlsLabel>,
         watch: Arc<Watch>,
@@ -72,6 +76,7 @@ impl Connection {
             worker,
             index,
             peer,
+            _ticket: ticket,
             address: address.unwrap_or_else(|_| HeaderValue::from_static("unknown")),
             lines: RefCell::default(),
             tls,
@@ -202,7 +207,6 @@ pub(crate) struct Counted {
 impl Counted {
     pub(crate) fn new(worker: &Rc<Worker>, index: usize) -> Self {
         worker.load().connections.fetch_add(1, Relaxed);
-        worker.shared.connections.fetch_add(1, Relaxed);
         worker.shared.open_connections[index].opened();
         Self { worker: worker.clone(), index }
     }
@@ -211,7 +215,6 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.worker.load().connections.fetch_sub(1, Relaxed);
-        self.worker.shared.connections.fetch_sub(1, Relaxed);
         self.worker.shared.open_connections[self.index].closed();
     }
 }

@@ -81,6 +81,12 @@ pub enum Error {
     /// The endpoint's answer is not HTTP, or not one that may be passed on.
     #[error("the endpoint's answer is invalid")]
     UpstreamProtocol,
+    /// There is no memory for it.
+    #[error("memory is short")]
+    ShortOfMemory,
+    /// It has been here before, too often: a route leads back here.
+    #[error("the request goes round in circles")]
+    Loop,
     /// Something that should not happen.
     #[error("internal error")]
     Internal,
@@ -115,7 +121,8 @@ impl Error {
             Self::BodyStalled => StatusCode::REQUEST_TIMEOUT,
             Self::ClientGone => client_closed_request(),
             Self::NoRoute => StatusCode::NOT_FOUND,
-            Self::Refused(_) | Self::NoEndpoint => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Refused(_) | Self::NoEndpoint | Self::ShortOfMemory => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Loop => StatusCode::LOOP_DETECTED,
             Self::Connect(_) | Self::UpstreamTls | Self::UpstreamClosed | Self::UpstreamProtocol => {
                 StatusCode::BAD_GATEWAY
             }
@@ -126,7 +133,11 @@ impl Error {
 
     /// When the client may try again, in seconds: what is missing is on its way, as a rule.
     pub fn retry_after(self) -> Option<u32> {
-        (self == Self::NoEndpoint).then_some(5)
+        match self {
+            Self::NoEndpoint => Some(5),
+            Self::ShortOfMemory => Some(1),
+            _ => None,
+        }
     }
 
     /// The body that the client sees: Traefik's texts, which say nothing of the inside.
@@ -163,7 +174,7 @@ impl Error {
             | Self::ResponseTimeout
             | Self::UpstreamClosed
             | Self::UpstreamProtocol => Fault::Upstream,
-            Self::Refused(_) | Self::NoEndpoint | Self::Internal => Fault::Internal,
+            Self::Refused(_) | Self::NoEndpoint | Self::ShortOfMemory | Self::Loop | Self::Internal => Fault::Internal,
         }
     }
 
@@ -195,13 +206,15 @@ impl Error {
             Self::ResponseTimeout => Refusal::ResponseTimeout,
             Self::UpstreamClosed => Refusal::UpstreamReset,
             Self::UpstreamProtocol => Refusal::UpstreamProtocol,
+            Self::ShortOfMemory => Refusal::Memory,
+            Self::Loop => Refusal::Loop,
             Self::Internal => Refusal::Internal,
         }
     }
 
     /// Whether the connection of an HTTP/1 client can be used again: not when its framing is in doubt.
     pub fn closes(self) -> bool {
-        self.fault() == Fault::Downstream && self != Self::NoRoute
+        self == Self::ShortOfMemory || (self.fault() == Fault::Downstream && self != Self::NoRoute)
     }
 }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 
 use super::h1::write_field;
+use super::passes::{CDN_LOOP, US};
 use crate::route::{ForwardedHeaders, UnderscoreHeaders};
 
 /// Whether a field speaks of where a request comes from, or of what was asked before somebody rewrote it. Backends and
@@ -55,6 +56,8 @@ pub(crate) struct Marks {
     pub(crate) expect: bool,
     /// `Upgrade`.
     pub(crate) upgrade: bool,
+    /// `CDN-Loop`.
+    pub(crate) passed: bool,
     /// `Content-Type` or `Upgrade`, which tell gRPC and WebSocket from other requests.
     pub(crate) names_protocol: bool,
 }
@@ -70,6 +73,7 @@ impl Marks {
                     "connection" => marks.connection = true,
                     "content-length" => marks.content_length = true,
                     "content-type" => marks.names_protocol = true,
+                    "cdn-loop" => marks.passed = true,
                     _ => marks.forwarding |= is_forwarding(name),
                 },
                 Some(b'x') => {
@@ -234,7 +238,7 @@ fn remove_connection(headers: &mut HeaderMap, forwarded: &ForwardedHeaders) {
     for name in nominated {
         let framing = name == header::HOST || name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING;
         let allowed = forwarded.connection.iter().any(|kept| **kept == *name.as_str());
-        if !framing && !allowed && !is_forwarding(name.as_str()) {
+        if !framing && !allowed && name != CDN_LOOP && !is_forwarding(name.as_str()) {
             headers.remove(name);
         }
     }
@@ -268,6 +272,8 @@ pub(crate) struct Said {
     pub(crate) port: Option<u16>,
     /// It asks for a WebSocket.
     pub(crate) websocket: bool,
+    /// Its fields say already that it has passed here: see [`super::passes`].
+    pub(crate) passed: bool,
 }
 
 impl<'a> Origin<'a> {
@@ -288,7 +294,8 @@ impl<'a> Origin<'a> {
     /// What is said of a stranger, but for `X-Forwarded-Host`.
     fn fields(self, said: Said, append_for: bool) -> impl Iterator<Item = (HeaderName, Cow<'a, HeaderValue>)> {
         let forwarded_for = append_for.then_some((X_FORWARDED_FOR, Cow::Borrowed(self.address)));
-        forwarded_for.into_iter().chain([
+        let passes = (!said.passed).then_some((CDN_LOOP, Cow::Owned(US)));
+        forwarded_for.into_iter().chain(passes).chain([
             (X_REAL_IP, Cow::Borrowed(self.address)),
             (X_FORWARDED_PROTO, Cow::Owned(self.proto(said))),
             (X_FORWARDED_PORT, Cow::Owned(self.port(said))),
@@ -311,6 +318,9 @@ pub(crate) fn add_forwarding(headers: &mut HeaderMap, origin: Origin<'_>, said: 
             headers.entry(X_FORWARDED_HOST).or_insert(host);
         }
         headers.insert(X_FORWARDED_SERVER, origin.server.clone());
+        if !said.passed {
+            headers.insert(CDN_LOOP, US);
+        }
         return;
     }
     // None of them is there: nothing to look up first.
@@ -480,9 +490,10 @@ mod tests {
         ]);
         clean(&mut headers, false, &ForwardedHeaders::default(), UnderscoreHeaders::Keep).expect("kept");
         assert_eq!(names(&headers), ["host", "my_own", "x-my.own"]);
-        let said = Said { before: false, port: Some(8443), websocket: true };
+        let said = Said { before: false, port: Some(8443), websocket: true, passed: false };
         add_forwarding(&mut headers, Origin { address: &PEER, secured: true, server: &SERVER }, said, true);
-        assert_eq!(headers.len(), 9, "each once: {headers:?}");
+        assert_eq!(headers.len(), 10, "each once: {headers:?}");
+        assert_eq!(headers[CDN_LOOP], "adit");
         assert_eq!(headers[X_FORWARDED_FOR], "192.0.2.7");
         assert_eq!(headers[X_FORWARDED_PROTO], "wss");
         assert_eq!(headers[X_FORWARDED_PORT], "8443");
@@ -496,6 +507,14 @@ mod tests {
         assert!(clean(&mut headers, true, &ForwardedHeaders::default(), UnderscoreHeaders::Reject).is_err());
         clean(&mut headers, true, &ForwardedHeaders::default(), UnderscoreHeaders::Delete).expect("deleted");
         assert!(headers.is_empty());
+    }
+
+    #[test]
+    fn connection_cannot_remove_where_a_request_has_passed() {
+        let mut headers = map(&[("cdn-loop", "adit"), ("connection", "cdn-loop")]);
+        assert!(Marks::of(&headers).passed);
+        clean(&mut headers, false, &ForwardedHeaders::default(), UnderscoreHeaders::Keep).expect("kept");
+        assert_eq!(names(&headers), ["cdn-loop"]);
     }
 
     #[test]

@@ -16,6 +16,15 @@ use super::opening::Ended;
 use super::serve::serve;
 use super::worker::{LocalExecutor, Phase};
 
+/// What a client may send on all its streams together before any of it has gone on.
+pub(super) const WINDOW: usize = 1024 * 1024;
+/// Of an answer, what waits for the client to make room.
+pub(super) const SEND_BUFFER: usize = 64 * 1024;
+
+/// How many bytes of frames are looked at before others have their turn. A small frame costs as much as a large one, and
+/// some need no stream: a client that has many ready would keep the worker to itself.
+const AT_ONCE: u32 = 32 * 1024;
+
 /// Serves a connection until it ends.
 pub(super) async fn serve_all(connection: Rc<Connection>, io: Io) -> Result<(), Ended> {
     let settings = &connection.listener.http2;
@@ -25,8 +34,8 @@ pub(super) async fn serve_all(connection: Rc<Connection>, io: Io) -> Result<(), 
         .header_table_size(settings.max_decoder_header_table_size)
         .max_header_list_size(u32::try_from(connection.listener.max_header_bytes).unwrap_or(u32::MAX))
         .initial_stream_window_size(256 * 1024)
-        .initial_connection_window_size(1024 * 1024)
-        .max_send_buf_size(64 * 1024)
+        .initial_connection_window_size(WINDOW as u32)
+        .max_send_buf_size(SEND_BUFFER)
         .max_pending_accept_reset_streams(20)
         .max_local_error_reset_streams(32);
     let cx = connection.clone();
@@ -52,6 +61,7 @@ pub(super) async fn serve_all(connection: Rc<Connection>, io: Io) -> Result<(), 
         if connection.worker.phase() == Phase::Over {
             return Poll::Ready(Ok(()));
         }
+        connection.watch.allow(AT_ONCE);
         serving.as_mut().poll(cx).map_err(Ended::from)
     })
     .await

@@ -2,7 +2,7 @@
 //! [`Watch`].
 
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -147,12 +147,23 @@ macro_rules! each {
     };
 }
 
+/// Not now: when everybody else who is ready has been asked, and the kernel for who is ready by then.
+fn later<T>(cx: &mut Context<'_>) -> Poll<T> {
+    // Its first poll is always to be continued, and says when.
+    let _ = pin!(tokio::task::yield_now()).poll(cx);
+    Poll::Pending
+}
+
 impl AsyncRead for Io {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.watch.may_read() {
+            return later(cx);
+        }
         let before = buf.filled().len();
         let result = each!(self, io => Pin::new(io).poll_read(cx, buf));
         if buf.filled().len() > before {
             self.watch.on_read();
+            self.watch.spend(buf.filled().len() - before);
         }
         result
     }
@@ -193,5 +204,36 @@ impl AsyncWrite for Io {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         each!(self, io => Pin::new(io).poll_shutdown(cx))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// What is read at once, unless it is not yet time.
+    fn read(io: &mut Io) -> Option<Vec<u8>> {
+        let mut bytes = [0; 4];
+        let mut room = ReadBuf::new(&mut bytes);
+        let polled = Pin::new(io).poll_read(&mut Context::from_waker(Waker::noop()), &mut room);
+        polled.is_ready().then(|| room.filled().to_vec())
+    }
+
+    #[tokio::test]
+    async fn whoever_has_read_enough_waits_for_its_next_turn() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let stream = TcpStream::connect(listener.local_addr().expect("its address")).await.expect("a connection");
+        let watch = Watch::new(Instant::now(), Duration::ZERO, Duration::ZERO);
+        let socket = Socket::with_ahead(stream, b"0123456789".to_vec());
+        let mut io = Io::new(Transport::Plain(socket), watch.clone());
+        assert_eq!(read(&mut io).as_deref(), Some(&b"0123"[..]));
+        watch.allow(3);
+        assert_eq!(read(&mut io).as_deref(), Some(&b"4567"[..]));
+        assert_eq!(read(&mut io), None);
+        watch.allow(3);
+        assert_eq!(read(&mut io).as_deref(), Some(&b"89"[..]));
     }
 }

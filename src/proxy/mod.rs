@@ -3,8 +3,10 @@
 //! One worker per core serves everything of a connection on its own thread ([`worker`]); what they share is a snapshot
 //! that [`Proxy::install`] swaps and endpoint lists that [`Proxy::update`] swaps. `serve` is the page to open first.
 
+mod admission;
 mod balance;
 mod body;
+mod bounds;
 mod connection;
 mod error;
 mod exchange;
@@ -20,6 +22,7 @@ mod http2;
 mod io;
 pub mod listener;
 mod opening;
+mod passes;
 mod path;
 mod proxy_protocol;
 mod redirect;
@@ -28,6 +31,7 @@ mod serve;
 mod shared;
 mod tls;
 mod tunnel;
+mod turns;
 mod upgrade;
 pub mod upstream;
 mod waiting;
@@ -36,14 +40,16 @@ mod worker;
 
 use std::fmt;
 use std::net::TcpListener;
-use std::sync::atomic::AtomicUsize;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 use tokio::sync::{mpsc, watch as signal};
 
+pub use admission::Pressure;
+pub use bounds::Bounds;
 pub use error::{Error, Fault};
 pub use path::BadPath;
 pub use shared::{InternalPages, Transport};
@@ -54,6 +60,7 @@ pub use worker::Phase;
 use crate::route::{Action, CertificateFacts, EndpointTable, Listener, Route, RouteTable};
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::meters::Meters;
+use admission::Admission;
 use router::{CompiledRoute, Router};
 use shared::Shared;
 use tls::Certificates;
@@ -80,6 +87,12 @@ pub struct Settings {
     pub internal: InternalPages,
     /// Client connections at once, over all listeners; more are refused.
     pub max_connections: usize,
+    /// Of one address; `None` is as many as there may be of all.
+    pub max_connections_per_client: Option<NonZeroU32>,
+    /// `tls.sniStrict`: no default certificate for a host that has none.
+    pub strict_sni: bool,
+    /// How long a tunnel may be silent; zero is no limit.
+    pub tunnel_idle: Duration,
 }
 
 impl fmt::Debug for Settings {
@@ -134,15 +147,15 @@ impl Proxy {
             waiters: upstreams.waiters().clone(),
             host_name: HeaderValue::from_str(&settings.host_name).unwrap_or_else(|_| HeaderValue::from_static("adit")),
             router: Arc::new(ArcSwap::from_pointee(Router::default())),
-            server_tls: tls::server_config(certificates.clone())?,
+            server_tls: tls::server_config(certificates.clone(), settings.strict_sni)?,
             client_tls: tls::client_config(&settings.client_tls, &[b"h2", b"http/1.1"])?,
             client_tls_http1: tls::client_config(&settings.client_tls, &[b"http/1.1"])?,
             meters: settings.meters,
             access_log: settings.access_log,
             internal: settings.internal,
             phase: CurrentPhase::default(),
-            connections: AtomicUsize::new(0),
-            max_connections: settings.max_connections,
+            admission: Admission::new(settings.max_connections, settings.max_connections_per_client),
+            tunnel_idle: settings.tunnel_idle,
             loads: (0..workers).map(|_| Load::default()).collect(),
             commands: OnceLock::new(),
         });
@@ -236,9 +249,14 @@ impl Proxy {
         self.phase.send_replace(phase);
     }
 
+    /// Memory is as short as that from now on.
+    pub fn press(&self, pressure: Pressure) {
+        self.shared.admission.press(pressure);
+    }
+
     /// Client connections at this moment, tunnels included.
     pub fn connections(&self) -> usize {
-        self.shared.connections.load(std::sync::atomic::Ordering::Relaxed)
+        self.shared.admission.open()
     }
 
     /// Where workers report their end; can be taken once.

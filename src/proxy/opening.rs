@@ -1,15 +1,16 @@
-//! The first moments of a client's connection: whether there is room for it, for whom it speaks, and what it speaks.
+//! The first moments of a client's connection: for whom it speaks, and what it speaks.
 
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio_rustls::LazyConfigAcceptor;
 
+use super::admission::Ticket;
 use super::connection::{Connection, Counted};
 use super::io::{Io, Socket, Transport};
 use super::proxy_protocol::{self, Header};
@@ -23,19 +24,15 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The first bytes of a TLS record that holds a handshake (RFC 8446 §5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// Serves a connection in a task of its own, or refuses it when there are too many.
-pub(crate) fn spawn(worker: &Rc<Worker>, index: usize, stream: TcpStream, peer: SocketAddr) {
-    if worker.shared.connections.load(Relaxed) >= worker.shared.max_connections {
-        worker.shared.meters.own().refused(Refusal::Overloaded);
-        return;
-    }
+/// Serves a connection in a task of its own.
+pub(crate) fn spawn(worker: &Rc<Worker>, index: usize, stream: TcpStream, peer: SocketAddr, ticket: Ticket) {
     let counted = Counted::new(worker, index);
     let timeouts = &worker.shared.listeners[index].timeouts;
     let watch = Watch::new(worker.shared.epoch, timeouts.head, timeouts.write_stall);
     // Whoever connects ahead of time, as browsers do, and says nothing is idle.
     watch.expect(Wait::Idle, timeouts.head, Instant::now());
     // On the heap, where what the first moments need is nothing afterwards.
-    let opening = Box::pin(open(worker.clone(), index, watch.clone(), stream, peer));
+    let opening = Box::pin(open(worker.clone(), index, watch.clone(), stream, peer, ticket));
     tokio::task::spawn_local(async move {
         // Pinned here: a future that is handed over would be here twice.
         let life = std::pin::pin!(async {
@@ -77,6 +74,8 @@ pub(crate) enum Ended {
     Http(#[from] hyper::Error),
     #[error("too many streams were taken back")]
     Flood,
+    #[error("refused: {0}")]
+    Refused(Refusal),
 }
 
 impl Ended {
@@ -85,6 +84,7 @@ impl Ended {
         match self {
             Self::Tls(_) => Some(Refusal::TlsHandshake),
             Self::ProxyHeader => Some(Refusal::ProxyProtocol),
+            Self::Refused(reason) => Some(*reason),
             Self::Io(_) | Self::Http(_) | Self::Flood => None,
         }
     }
@@ -107,18 +107,24 @@ async fn open(
     watch: Arc<Watch>,
     mut stream: TcpStream,
     peer: SocketAddr,
+    mut ticket: Ticket,
 ) -> Result<Option<(Rc<Connection>, Io)>, Ended> {
     let listener = &worker.shared.listeners[index];
     let peer = canonical(peer);
     let may_proxy = listener.proxy_protocol.trusted.contains(peer.ip());
     let Some((ahead, source, spoken)) = look(&mut stream, may_proxy, &watch).await? else { return Ok(None) };
     let peer = source.map_or(peer, canonical);
+    if source.is_some() {
+        ticket.count_for(listener, peer.ip()).map_err(Ended::Refused)?;
+    }
     let socket = Socket::with_ahead(stream, ahead);
     let (transport, spoken, tls) = match spoken {
         Spoken::Tls => {
-            let acceptor = tokio_rustls::TlsAcceptor::from(worker.shared.server_tls.clone());
             watch.is_for(Wait::Handshake);
-            let stream = acceptor.accept(socket).await.map_err(Ended::Tls)?;
+            // A hello that never becomes whole waits for no turn.
+            let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), socket);
+            let handshake = hello.await.map_err(Ended::Tls)?.into_stream(worker.shared.server_tls.clone());
+            let stream = worker.turns.take(handshake).await.map_err(Ended::Tls)?;
             let session = stream.get_ref().1;
             let spoken = if session.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
             let label = session.negotiated_cipher_suite().map(|suite| TlsLabel::of(suite.suite()));
@@ -133,7 +139,7 @@ async fn open(
         }
         Spoken::Http1 => (Transport::Plain(socket), Spoken::Http1, None),
     };
-    let connection = Connection::new(worker, index, peer, spoken == Spoken::Http2, tls, watch.clone());
+    let connection = Connection::new(worker, index, peer, ticket, spoken == Spoken::Http2, tls, watch.clone());
     Ok(Some((connection, Io::new(transport, watch))))
 }
 

@@ -15,6 +15,7 @@ use super::forward::{Outgoing, Replay, forward};
 use super::h1::Framing;
 use super::head::{self, Authority};
 use super::headers::{Marks, Said};
+use super::passes;
 use super::path;
 use super::router::{CompiledRoute, Lookup};
 use super::upgrade::Wish;
@@ -68,6 +69,9 @@ enum Next {
 fn receive(connection: &Rc<Connection>, mut parts: Box<Parts>, body: ClientBody) -> Result<Next, Refused> {
     let marks = Marks::of(&parts.headers);
     let mut exchange = Exchange::begin(connection, &parts, marks);
+    if !connection.worker.shared.admission.takes_requests() {
+        return Err(exchange.refuse(Error::ShortOfMemory));
+    }
     // 5 host → path → first match
     let (route, port) = match find(connection, &mut parts, marks, !body.is_end_stream()) {
         Ok(found) => found,
@@ -251,7 +255,11 @@ fn prepare(
         }
     }
     parts.version = Version::HTTP_11;
-    let mut said = Some(Said { before: marks.forwarding && connection.trusted, port, websocket });
+    if marks.passed {
+        passes::count(&mut parts.headers).map_err(|passes::Loop| Error::Loop)?;
+    }
+    let before = marks.forwarding && connection.trusted;
+    let mut said = Some(Said { before, port, websocket, passed: marks.passed });
     // What a trusted peer has said is among the fields, and is joined with what we say.
     if let Some(said) = said.take_if(|said| said.before) {
         connection.add_forwarding(&mut parts.headers, said);

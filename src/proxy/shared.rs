@@ -1,7 +1,6 @@
 //! What all workers share: settings, the snapshot, certificates, meters.
 
 use std::fmt;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, request};
 use tokio::sync::mpsc;
 
+use super::admission::Admission;
 use super::router::Router;
 use super::upstream::Waiters;
 use super::worker::{Command, CurrentPhase, Load};
@@ -69,8 +69,8 @@ pub(crate) struct Shared {
     pub(crate) access_log: Option<Arc<AccessLog>>,
     pub(crate) internal: InternalPages,
     pub(crate) phase: CurrentPhase,
-    pub(crate) connections: AtomicUsize,
-    pub(crate) max_connections: usize,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) tunnel_idle: Duration,
     pub(crate) loads: Vec<Load>,
     pub(crate) commands: OnceLock<Vec<mpsc::UnboundedSender<Command>>>,
 }

@@ -163,20 +163,26 @@ impl fmt::Debug for Certificates {
 }
 
 #[derive(Debug)]
-struct BySni(Arc<Certificates>);
+struct BySni {
+    certificates: Arc<Certificates>,
+    /// Who names no host that has a certificate gets none.
+    strict: bool,
+}
 
 impl ResolvesServerCert for BySni {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(hello.server_name().and_then(|name| self.0.find(name)).unwrap_or_else(|| self.0.default_key()))
+        let found = hello.server_name().and_then(|name| self.certificates.find(name));
+        if self.strict { found } else { found.or_else(|| Some(self.certificates.default_key())) }
     }
 }
 
-/// The one server policy: TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1, tickets instead of a session store.
-pub(crate) fn server_config(certificates: Arc<Certificates>) -> Result<Arc<ServerConfig>, Error> {
+/// The one server policy: TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1, tickets instead of a session store. `strict` is
+/// `tls.sniStrict`.
+pub(crate) fn server_config(certificates: Arc<Certificates>, strict: bool) -> Result<Arc<ServerConfig>, Error> {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(BySni(certificates)));
+        .with_cert_resolver(Arc::new(BySni { certificates, strict }));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = aws_lc_rs::Ticketer::new()?;

@@ -4,11 +4,12 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
+use tokio::time::Sleep;
 
 use super::connection::Counted;
 use super::exchange::Exchange;
@@ -35,6 +36,7 @@ pub(super) async fn join(
     };
     let worker = connection.worker.clone();
     let (mut up, mut down) = (Direction::after(said), Direction::after(early));
+    let mut silence = Silence::new(worker.shared.tunnel_idle);
     let mut registration = None;
     let ended = std::future::poll_fn(|cx| {
         registration.get_or_insert_with(|| worker.on_phase(cx.waker().clone()));
@@ -46,7 +48,10 @@ pub(super) async fn join(
             up.poll(&mut client, &mut endpoint, &mut buffer, cx)?,
             down.poll(&mut endpoint, &mut client, &mut buffer, cx)?,
         );
-        if sent.is_ready() && received.is_ready() { Poll::Ready(io::Result::Ok(())) } else { Poll::Pending }
+        if sent.is_ready() && received.is_ready() {
+            return Poll::Ready(io::Result::Ok(()));
+        }
+        silence.poll(up.count + down.count, cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     })
     .await;
     if let Err(error) = ended {
@@ -55,6 +60,45 @@ pub(super) async fn join(
     exchange.tunnelled(up.count, down.count);
     exchange.complete(Instant::now());
     drop(counted);
+}
+
+/// How long nothing has gone through. It is looked at four times while it may last, so that bytes cost it nothing.
+#[derive(Debug)]
+struct Silence {
+    /// Until the next look; `None` when it may last for ever.
+    sleep: Option<Pin<Box<Sleep>>>,
+    quarter: Duration,
+    /// What had gone through at the last look.
+    count: u64,
+    quarters: u8,
+}
+
+impl Silence {
+    /// One that may last for `limit`; zero is no limit.
+    fn new(limit: Duration) -> Self {
+        let quarter = limit / 4;
+        let sleep = (!quarter.is_zero()).then(|| Box::pin(tokio::time::sleep(quarter)));
+        Self { sleep, quarter, count: 0, quarters: 0 }
+    }
+
+    /// A quarter has passed: whether it was the last one.
+    fn look(&mut self, count: u64) -> bool {
+        self.quarters = if count == self.count { self.quarters + 1 } else { 0 };
+        self.count = count;
+        self.quarters >= 4
+    }
+
+    /// Ready when it has lasted too long. `count` is what has gone through until now.
+    fn poll(&mut self, count: u64, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let Some(sleep) = &mut self.sleep else { return Poll::Pending };
+            ready!(sleep.as_mut().poll(cx));
+            sleep.as_mut().reset(tokio::time::Instant::now() + self.quarter);
+            if self.look(count) {
+                return Poll::Ready(());
+            }
+        }
+    }
 }
 
 /// One direction.
@@ -182,6 +226,17 @@ mod tests {
         let () = writing;
         assert_eq!(reading, format!("said before: {text}"));
         assert_eq!(moving.unwrap(), reading.len() as u64);
+    }
+
+    #[tokio::test]
+    async fn a_silence_is_over_after_four_quarters_without_a_byte() {
+        let mut silence = Silence::new(Duration::from_millis(40));
+        for count in 1..10 {
+            assert!(!silence.look(count) && !silence.look(count) && !silence.look(count) && !silence.look(count));
+        }
+        assert!(silence.look(9));
+        let mut silence = Silence::new(Duration::from_millis(40));
+        std::future::poll_fn(|cx| silence.poll(0, cx)).await;
     }
 
     #[tokio::test]

@@ -15,6 +15,9 @@ pub(crate) type Millis = u64;
 /// The deadline of what has just begun; the time is looked up when it matters.
 const FROM_NOW: Millis = Millis::MAX;
 
+/// An allowance of whoever never takes long with what it reads.
+const UNLIMITED: u32 = u32::MAX;
+
 /// What a connection is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -48,6 +51,8 @@ pub(crate) struct Watch {
     offer: AtomicU64,
     write_stall: u64,
     head: u64,
+    /// How many more bytes may be read before others are given their turn.
+    allowance: AtomicU32,
 }
 
 impl Watch {
@@ -62,6 +67,7 @@ impl Watch {
             offer: AtomicU64::new(0),
             write_stall: millis(write_stall),
             head: millis(head),
+            allowance: AtomicU32::new(UNLIMITED),
         })
     }
 
@@ -97,6 +103,24 @@ impl Watch {
         if self.waiting.load(Relaxed) == Wait::Idle as u8 {
             self.read.store(if self.head == 0 { 0 } else { FROM_NOW }, Relaxed);
             self.waiting.store(Wait::Head as u8, Relaxed);
+        }
+    }
+
+    /// So many bytes may be read before others have their turn.
+    pub(crate) fn allow(&self, bytes: u32) {
+        self.allowance.store(bytes, Relaxed);
+    }
+
+    /// Whether any more may be read now.
+    pub(crate) fn may_read(&self) -> bool {
+        self.allowance.load(Relaxed) > 0
+    }
+
+    /// These bytes were read.
+    pub(crate) fn spend(&self, bytes: usize) {
+        let left = self.allowance.load(Relaxed);
+        if left != UNLIMITED {
+            self.allowance.store(left.saturating_sub(u32::try_from(bytes).unwrap_or(UNLIMITED)), Relaxed);
         }
     }
 

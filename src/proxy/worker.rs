@@ -16,13 +16,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
 
+use super::admission::Ticket;
 use super::opening;
 use super::router::Router;
 use super::shared::Shared;
+use super::turns::Turns;
 use super::upstream::Pool;
 
 /// Pause after an accept that failed for want of descriptors or memory: existing connections go on meanwhile.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(20);
+
+/// How many connections are accepted before those that are there have their turn.
+const ACCEPTS: u32 = 16;
 
 /// How much of a tunnel is moved at once.
 const TUNNEL_BUFFER: usize = 16 * 1024;
@@ -65,7 +70,7 @@ pub(crate) enum Command {
     /// Accept on this socket of this listener.
     Listen(usize, StdListener),
     /// Serve this connection, which another worker accepted.
-    Serve(usize, StdStream, SocketAddr),
+    Serve(usize, StdStream, SocketAddr, Ticket),
 }
 
 /// How busy a worker is; read by the others when they place a new connection.
@@ -83,6 +88,8 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) pool: Rc<Pool>,
     pub(crate) random: Cell<u64>,
+    /// Of TLS handshakes.
+    pub(crate) turns: Turns,
     /// What passes through tunnels, for the moment of its passing.
     pub(crate) buffer: RefCell<Box<[u8]>>,
     router: RefCell<Cache<Arc<ArcSwap<Router>>, Arc<Router>>>,
@@ -188,6 +195,7 @@ pub(crate) fn run(
         date: RefCell::new((0, HeaderValue::from_static(""))),
         wakers: RefCell::default(),
         next_waker: Cell::new(0),
+        turns: Turns::default(),
         shared,
     });
     runtime.block_on(work(worker, commands, phase));
@@ -204,8 +212,8 @@ async fn work(worker: Rc<Worker>, mut commands: mpsc::UnboundedReceiver<Command>
                     Ok(socket) => accepting.push(tokio::task::spawn_local(accept(worker.clone(), listener, socket, phase.clone()))),
                     Err(error) => tracing::error!(%error, "register a listening socket"),
                 },
-                Some(Command::Serve(listener, stream, peer)) => match TcpStream::from_std(stream) {
-                    Ok(stream) => opening::spawn(&worker, listener, stream, peer),
+                Some(Command::Serve(listener, stream, peer, ticket)) => match TcpStream::from_std(stream) {
+                    Ok(stream) => opening::spawn(&worker, listener, stream, peer, ticket),
                     Err(error) => tracing::error!(%error, "register a connection"),
                 },
                 None => return,
@@ -228,10 +236,10 @@ async fn work(worker: Rc<Worker>, mut commands: mpsc::UnboundedReceiver<Command>
     // What another worker accepted last.
     commands.close();
     while let Some(command) = commands.recv().await {
-        if let Command::Serve(listener, stream, peer) = command
+        if let Command::Serve(listener, stream, peer, ticket) = command
             && let Ok(stream) = TcpStream::from_std(stream)
         {
-            opening::spawn(&worker, listener, stream, peer);
+            opening::spawn(&worker, listener, stream, peer, ticket);
         }
     }
     while worker.connections() > 0 && *phase.borrow_and_update() < Phase::Over {
@@ -246,13 +254,21 @@ async fn work(worker: Rc<Worker>, mut commands: mpsc::UnboundedReceiver<Command>
 /// Accepts until the phase says otherwise, then takes what is left in the listen queue: a client in it believes itself
 /// connected.
 async fn accept(worker: Rc<Worker>, listener: usize, socket: TcpListener, mut phase: watch::Receiver<Phase>) {
+    let mut in_a_row = 0;
     loop {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
             _ = phase.wait_for(|&phase| phase >= Phase::Draining) => break,
         };
         match accepted {
-            Ok((stream, peer)) => place(&worker, listener, stream, peer),
+            Ok((stream, peer)) => {
+                place(&worker, listener, stream, peer);
+                in_a_row += 1;
+                if in_a_row == ACCEPTS {
+                    in_a_row = 0;
+                    tokio::task::yield_now().await;
+                }
+            }
             Err(error) if connection_error(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "accept a connection");
@@ -264,8 +280,9 @@ async fn accept(worker: Rc<Worker>, listener: usize, socket: TcpListener, mut ph
     while let Ok((stream, peer)) = socket.accept() {
         if stream.set_nonblocking(true).is_ok()
             && let Ok(stream) = TcpStream::from_std(stream)
+            && let Some(ticket) = admit(&worker, listener, peer)
         {
-            opening::spawn(&worker, listener, stream, peer);
+            opening::spawn(&worker, listener, stream, peer, ticket);
         }
     }
 }
@@ -283,6 +300,7 @@ fn connection_error(error: &io::Error) -> bool {
 
 /// Hands a connection to the worker with the fewest live requests, then connections; directly when that is this one.
 fn place(worker: &Rc<Worker>, listener: usize, stream: TcpStream, peer: SocketAddr) {
+    let Some(ticket) = admit(worker, listener, peer) else { return };
     let busy = |load: &Load| (load.requests.load(Relaxed), load.connections.load(Relaxed), load.accepted.load(Relaxed));
     let best =
         worker.shared.loads.iter().enumerate().min_by_key(|(_, load)| busy(load)).map_or(worker.id, |(id, _)| id);
@@ -292,11 +310,11 @@ fn place(worker: &Rc<Worker>, listener: usize, stream: TcpStream, peer: SocketAd
         match stream.into_std() {
             Ok(stream) => {
                 worker.shared.loads[best].accepted.fetch_add(1, Relaxed);
-                if let Err(mpsc::error::SendError(Command::Serve(_, stream, _))) =
-                    other.send(Command::Serve(listener, stream, peer))
+                if let Err(mpsc::error::SendError(Command::Serve(_, stream, _, ticket))) =
+                    other.send(Command::Serve(listener, stream, peer, ticket))
                     && let Ok(stream) = TcpStream::from_std(stream)
                 {
-                    opening::spawn(worker, listener, stream, peer);
+                    opening::spawn(worker, listener, stream, peer, ticket);
                 }
             }
             Err(error) => tracing::error!(%error, "hand over a connection"),
@@ -304,5 +322,17 @@ fn place(worker: &Rc<Worker>, listener: usize, stream: TcpStream, peer: SocketAd
         return;
     }
     worker.load().accepted.fetch_add(1, Relaxed);
-    opening::spawn(worker, listener, stream, peer);
+    opening::spawn(worker, listener, stream, peer, ticket);
+}
+
+/// Room for a connection, before anything is made for it; without any it ends here.
+fn admit(worker: &Worker, listener: usize, peer: SocketAddr) -> Option<Ticket> {
+    let shared = &worker.shared;
+    match shared.admission.admit(shared.listeners.get(listener)?, peer.ip()) {
+        Ok(ticket) => Some(ticket),
+        Err(refusal) => {
+            shared.meters.own().refused(refusal);
+            None
+        }
+    }
 }

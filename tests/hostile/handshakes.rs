@@ -173,27 +173,34 @@ pub(crate) fn rows() -> Vec<Row> {
                 assert_eq!(answer(&mut client).await, Said::Alert(UNEXPECTED_MESSAGE));
             },
         ),
-        Row::act(205, "a hello in single bytes, or in many records: its name is read all the same", async |stage: &Stage| {
-            let address = stage.gateway.websecure();
-            let hello = Hello::for_host("one.example");
-            let mut client = Raw::connect(address).await;
-            for byte in hello.record() {
-                client.send([byte]).await;
-            }
-            assert!(answer(&mut client).await.shows("one.example"));
-            for size in [1, 7, 100] {
-                let records: Vec<u8> =
-                    hello.message().chunks(size).flat_map(|piece| record(22, 0x0301, piece)).collect();
-                assert!(said(address, &records).await.shows("one.example"), "records of {size}");
-            }
-        }),
+        Row::act(
+            205,
+            "a hello in single bytes, or in many records: its name is read all the same",
+            async |stage: &Stage| {
+                let address = stage.gateway.websecure();
+                let hello = Hello::for_host("one.example");
+                let mut client = Raw::connect(address).await;
+                for byte in hello.record() {
+                    client.send([byte]).await;
+                }
+                assert!(answer(&mut client).await.shows("one.example"));
+                for size in [1, 7, 100] {
+                    let records: Vec<u8> =
+                        hello.message().chunks(size).flat_map(|piece| record(22, 0x0301, piece)).collect();
+                    assert!(said(address, &records).await.shows("one.example"), "records of {size}");
+                }
+            },
+        ),
         Row::act(
             206,
             "a hello of 64 KiB and more, a record that is too long, records of nothing without end: refused",
             async |stage: &Stage| {
                 let address = stage.gateway.websecure();
-                let large: Vec<u8> =
-                    [&[1][..], &list(3, &vec![3; 70_000])].concat().chunks(16_000).flat_map(|piece| record(22, 0x0301, piece)).collect();
+                let large: Vec<u8> = [&[1][..], &list(3, &vec![3; 70_000])]
+                    .concat()
+                    .chunks(16_000)
+                    .flat_map(|piece| record(22, 0x0301, piece))
+                    .collect();
                 let too_long = record(22, 0x0301, &vec![1; (16 << 10) + 257]);
                 let nothings = record(22, 0x0301, &[]).repeat(10_000);
                 for bytes in [large, too_long, nothings] {
@@ -202,60 +209,89 @@ pub(crate) fn rows() -> Vec<Row> {
                 }
             },
         ),
-        Row::act(207, "a name that is none, or more than one: refused, or as if there were none", async |stage: &Stage| {
-            let address = stage.gateway.websecure();
-            let long = [b'a'; 300];
-            for name in [&long[..], b"one\0.example", b"_", b"127.0.0.1", b"::1", b"", b".", b"one..example", b"*.example", b"\xff"] {
-                let hello = Hello::new().with(0, server_names(&[(0, name)]));
-                let answer = said(address, &hello.record()).await;
-                assert!(!answer.shows("one.example") && !answer.shows("two.example"), "{name:?}");
-            }
-            for name in [&b"ONE.example"[..], b"one.example."] {
-                let hello = Hello::new().with(0, server_names(&[(0, name)]));
-                let answer = said(address, &hello.record()).await;
-                assert!(answer.is_refusal() || answer.shows("one.example"), "{name:?}: {answer:?}");
-            }
-            let twice = Hello::for_host("one.example").with(0, server_names(&[(0, b"two.example")]));
-            assert!(said(address, &twice.record()).await.is_refusal());
-            let two = Hello::new().with(0, server_names(&[(0, b"one.example"), (0, b"two.example")]));
-            assert!(said(address, &two.record()).await.is_refusal());
-            let torn = Hello::new().with(0, vec![0, 20, 0, 0, 90, b'x']);
-            assert!(said(address, &torn.record()).await.is_refusal());
-        }),
+        Row::act(
+            207,
+            "a name that is none, or more than one: refused, or as if there were none",
+            async |stage: &Stage| {
+                let address = stage.gateway.websecure();
+                let long = [b'a'; 300];
+                for name in [
+                    &long[..],
+                    b"one\0.example",
+                    b"_",
+                    b"127.0.0.1",
+                    b"::1",
+                    b"",
+                    b".",
+                    b"one..example",
+                    b"*.example",
+                    b"\xff",
+                ] {
+                    let hello = Hello::new().with(0, server_names(&[(0, name)]));
+                    let answer = said(address, &hello.record()).await;
+                    assert!(!answer.shows("one.example") && !answer.shows("two.example"), "{name:?}");
+                }
+                for name in [&b"ONE.example"[..], b"one.example."] {
+                    let hello = Hello::new().with(0, server_names(&[(0, name)]));
+                    let answer = said(address, &hello.record()).await;
+                    assert!(answer.is_refusal() || answer.shows("one.example"), "{name:?}: {answer:?}");
+                }
+                let twice = Hello::for_host("one.example").with(0, server_names(&[(0, b"two.example")]));
+                assert!(said(address, &twice.record()).await.is_refusal());
+                let two = Hello::new().with(0, server_names(&[(0, b"one.example"), (0, b"two.example")]));
+                assert!(said(address, &two.record()).await.is_refusal());
+                let torn = Hello::new().with(0, vec![0, 20, 0, 0, 90, b'x']);
+                assert!(said(address, &torn.record()).await.is_refusal());
+            },
+        ),
         Row::act(208, "no name: the default certificate", async |stage: &Stage| {
             let answer = said(stage.gateway.websecure(), &Hello::new().record()).await;
             assert!(answer.shows("adit.default") && !answer.shows("one.example"), "{answer:?}");
         }),
-        Row::act(209, "a name that nobody has: the default certificate, and routes by Host", async |stage: &Stage| {
-            let answer = said(stage.gateway.websecure(), &Hello::for_host("nobody.example").record()).await;
-            assert!(answer.shows("adit.default") && !answer.shows("one.example"), "{answer:?}");
-            let mut stream = connect(stage.gateway.websecure(), "nobody.example", &[]).await.expect("a handshake");
-            assert_eq!(ask(&mut stream, "one.example", "/").await, Some(200));
-            assert_eq!(ask(&mut stream, "locked.example", "/").await, Some(503));
-        })
-        .open("a host is served under whatever name the connection was made: all hosts have one TLS policy, so nothing is passed by"),
-        Row::act(210, "protocols: what both speak, HTTP/1.1 without any, and an alert for none in common", async |stage: &Stage| {
-            let address = stage.gateway.websecure();
-            for (offer, agreed) in [
-                (&[&b"h2"[..]][..], Some(&b"h2"[..])),
-                (&[b"http/1.1"], Some(b"http/1.1")),
-                (&[b"foo", b"http/1.1", b"h2"], Some(b"h2")),
-                (&[], None),
-            ] {
-                let stream = connect(address, "one.example", offer).await.expect("a handshake");
-                assert_eq!(stream.get_ref().1.alpn_protocol(), agreed);
-            }
-            for offer in [b"foo", b"h3\0"] {
-                let hello = Hello::for_host("one.example").with(16, list(2, &list(1, offer)));
-                assert_eq!(said(address, &hello.record()).await, Said::Alert(NO_APPLICATION_PROTOCOL));
-            }
-        }),
+        Row::act(
+            209,
+            "a name that nobody has: the default certificate, and routes by Host; or, if strict, no connection",
+            async |stage: &Stage| {
+                let answer = said(stage.gateway.websecure(), &Hello::for_host("nobody.example").record()).await;
+                assert!(answer.shows("adit.default") && !answer.shows("one.example"), "{answer:?}");
+                let mut stream = connect(stage.gateway.websecure(), "nobody.example", &[]).await.expect("a handshake");
+                assert_eq!(ask(&mut stream, "one.example", "/").await, Some(200));
+                assert_eq!(ask(&mut stream, "locked.example", "/").await, Some(503));
+                let strict = tenants(&["--tls.sniStrict"]).await;
+                for hello in [Hello::for_host("nobody.example"), Hello::new()] {
+                    assert!(said(strict.gateway.websecure(), &hello.record()).await.is_refusal());
+                }
+                let answer = said(strict.gateway.websecure(), &Hello::for_host("one.example").record()).await;
+                assert!(answer.shows("one.example"), "{answer:?}");
+            },
+        ),
+        Row::act(
+            210,
+            "protocols: what both speak, HTTP/1.1 without any, and an alert for none in common",
+            async |stage: &Stage| {
+                let address = stage.gateway.websecure();
+                for (offer, agreed) in [
+                    (&[&b"h2"[..]][..], Some(&b"h2"[..])),
+                    (&[b"http/1.1"], Some(b"http/1.1")),
+                    (&[b"foo", b"http/1.1", b"h2"], Some(b"h2")),
+                    (&[], None),
+                ] {
+                    let stream = connect(address, "one.example", offer).await.expect("a handshake");
+                    assert_eq!(stream.get_ref().1.alpn_protocol(), agreed);
+                }
+                for offer in [b"foo", b"h3\0"] {
+                    let hello = Hello::for_host("one.example").with(16, list(2, &list(1, offer)));
+                    assert_eq!(said(address, &hello.record()).await, Said::Alert(NO_APPLICATION_PROTOCOL));
+                }
+            },
+        ),
         Row::act(211, "another protocol than the one agreed on: closed, or refused", async |stage: &Stage| {
             for (offer, said) in [
                 (&b"h2"[..], &b"GET / HTTP/1.1\r\nHost: one.example\r\n\r\n"[..]),
                 (b"http/1.1", crate::frames::PREFACE),
             ] {
-                let mut stream = connect(stage.gateway.websecure(), "one.example", &[offer]).await.expect("a handshake");
+                let mut stream =
+                    connect(stage.gateway.websecure(), "one.example", &[offer]).await.expect("a handshake");
                 stream.write_all(said).await.expect("send");
                 let mut text = Vec::new();
                 let _ = stream.read_to_end(&mut text).await;
@@ -263,22 +299,26 @@ pub(crate) fn rows() -> Vec<Row> {
             }
             assert_eq!(stage.recorder.take().await.len(), 0);
         }),
-        Row::act(212, "the end, a reset, or a farewell at any byte of a hello: nothing is left of it", async |stage: &Stage| {
-            let address = stage.gateway.websecure();
-            let hello = Hello::for_host("one.example").record();
-            let farewell = record(21, 0x0303, &[1, 0]);
-            for end in (0..=hello.len()).step_by(3) {
-                let mut cut = Raw::connect(address).await;
-                cut.send(&hello[..end]).await;
-                let _ = cut.stream.shutdown().await;
-                reset_after(address, &hello[..end]).await;
-                let mut parting = Raw::connect(address).await;
-                parting.send([&hello[..end], &farewell].concat()).await;
-                let _ = parting.stream.shutdown().await;
-                assert!(cut.closed().await && parting.closed().await);
-            }
-            eventually("no connection is left", async || open(stage).await == 0).await;
-        }),
+        Row::act(
+            212,
+            "the end, a reset, or a farewell at any byte of a hello: nothing is left of it",
+            async |stage: &Stage| {
+                let address = stage.gateway.websecure();
+                let hello = Hello::for_host("one.example").record();
+                let farewell = record(21, 0x0303, &[1, 0]);
+                for end in (0..=hello.len()).step_by(3) {
+                    let mut cut = Raw::connect(address).await;
+                    cut.send(&hello[..end]).await;
+                    let _ = cut.stream.shutdown().await;
+                    reset_after(address, &hello[..end]).await;
+                    let mut parting = Raw::connect(address).await;
+                    parting.send([&hello[..end], &farewell].concat()).await;
+                    let _ = parting.stream.shutdown().await;
+                    assert!(cut.closed().await && parting.closed().await);
+                }
+                eventually("no connection is left", async || open(stage).await == 0).await;
+            },
+        ),
         Row::act(213, "early data, which can be replayed: not to be had", async |stage: &Stage| {
             let mut config = (*trusting(&[])).clone();
             config.enable_early_data = true;
@@ -324,8 +364,7 @@ pub(crate) fn rows() -> Vec<Row> {
                 assert_eq!(ask(&mut stream, "one.example", "/").await, Some(200));
             });
             futures_util::join!(futures_util::future::join_all(handshakes), stage.probe());
-        })
-        .open("handshakes are made as they come: no limit of them at once or from one address"),
+        }),
         Row::apart(216, "new keys without end: bounded", async || {
             let stage = tenants(&[]).await;
             let before = stage.gateway.peak_memory();

@@ -74,7 +74,7 @@ pub(crate) fn rows() -> Vec<Row> {
         ),
         Row::cases(
             115,
-            "Max-Forwards of an OPTIONS: at its end answered here, before it counted down; elsewhere it means nothing",
+            "Max-Forwards of an OPTIONS: at its end answered here, before it counted down; elsewhere it means nothing; and a request that has passed here ten times: a loop",
             [
                 line("OPTIONS / HTTP/1.1\r\nMax-Forwards: 0").answered(200).check(|answer| assert!(answer.header("allow").is_some())),
                 line("OPTIONS / HTTP/1.1\r\nMax-Forwards: 10").seen("OPTIONS /\nmax-forwards: 9"),
@@ -82,8 +82,10 @@ pub(crate) fn rows() -> Vec<Row> {
                 line("GET / HTTP/1.1\r\nMax-Forwards: 0").seen("GET /\nmax-forwards: 0"),
                 line("TRACE / HTTP/1.1\r\nMax-Forwards: 0").refused(405),
                 get("Via: 1.1 adit\r\n".repeat(20).trim_end()).seen(&format!("GET /{}", "\nvia: 1.1 adit".repeat(20))),
+                get(&format!("CDN-Loop: other, {}", ["adit"; 9].join(", ")))
+                    .seen(&format!("GET /\ncdn-loop: other, {}", ["adit"; 9].join(", "))),
+                get(&["CDN-Loop: adit; a=b"; 10].join("\r\n")).answered(508),
             ],
-        )
-        .open("a route that leads back here is ended by the limits of connections alone: no field counts our own hops"),
+        ),
     ]
 }

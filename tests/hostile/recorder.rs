@@ -269,6 +269,7 @@ pub(crate) fn shorten(head: &str, body: &[u8]) -> String {
         format!("x-forwarded-port: {port}"),
         format!("x-forwarded-host: {host}"),
         "x-forwarded-server: ".to_owned(),
+        "cdn-loop: adit".to_owned(),
         "host: a.example".to_owned(),
     ] {
         let whole = !ours.ends_with(' ');

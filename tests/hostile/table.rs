@@ -18,8 +18,6 @@ pub(crate) struct Row {
     /// What comes in, and what must come of it.
     what: &'static str,
     kind: Kind,
-    /// Why it does not end as it should yet; the row asserts what happens today.
-    pub(crate) open: Option<&'static str>,
 }
 
 enum Kind {
@@ -57,29 +55,23 @@ impl<F: AsyncFn()> Apart for F {
 
 impl Row {
     pub(crate) fn cases(number: u16, what: &'static str, cases: impl IntoIterator<Item = Case>) -> Self {
-        Self { number, what, kind: Kind::Cases(cases.into_iter().collect()), open: None }
+        Self { number, what, kind: Kind::Cases(cases.into_iter().collect()) }
     }
 
     pub(crate) fn streams(number: u16, what: &'static str, streams: impl IntoIterator<Item = Streams>) -> Self {
-        Self { number, what, kind: Kind::Streams(streams.into_iter().collect()), open: None }
+        Self { number, what, kind: Kind::Streams(streams.into_iter().collect()) }
     }
 
     pub(crate) fn act(number: u16, what: &'static str, act: impl AsyncFn(&Stage) + 'static) -> Self {
-        Self { number, what, kind: Kind::Act(Box::new(act)), open: None }
+        Self { number, what, kind: Kind::Act(Box::new(act)) }
     }
 
     pub(crate) fn apart(number: u16, what: &'static str, act: impl AsyncFn() + 'static) -> Self {
-        Self { number, what, kind: Kind::Apart(Box::new(act)), open: None }
+        Self { number, what, kind: Kind::Apart(Box::new(act)) }
     }
 
     pub(crate) fn none(number: u16, what: &'static str, why: &'static str) -> Self {
-        Self { number, what, kind: Kind::None(why), open: None }
-    }
-
-    /// It asserts what happens today, which is not what should; `why` says what is missing.
-    pub(crate) fn open(mut self, why: &'static str) -> Self {
-        self.open = Some(why);
-        self
+        Self { number, what, kind: Kind::None(why) }
     }
 
     /// Why it cannot apply, if it cannot.

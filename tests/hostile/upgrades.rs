@@ -1,5 +1,7 @@
 //! Upgrades: a tunnel is opened by a 101 that was asked for, and by nothing else.
 
+use std::time::Duration;
+
 use tokio::io::AsyncWriteExt;
 
 use crate::frames::{H2, headers};
@@ -13,6 +15,8 @@ async fn a_tunnel_is_opened_by_its_101_alone() {
     run(116..=126, rows(), &Stage::new(&[]).await).await;
 }
 
+/// How long a tunnel may be silent here.
+const SILENCE: Duration = Duration::from_secs(3);
 const ASKS: &str = "Connection: Upgrade\r\nUpgrade: websocket";
 const ASKED: &str = "GET /\nconnection: upgrade\nupgrade: websocket";
 const SWITCHES: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
@@ -37,6 +41,7 @@ async fn switching(says: &'static str) -> (Backend, Gateway) {
     })
     .await;
     let flags = [
+        "--limits.tunnelIdleTimeout=3s",
         "--entryPoints.web.transport.lifeCycle.requestAcceptGraceTimeout=0",
         "--entryPoints.web.transport.lifeCycle.graceTimeOut=1",
         "--entryPoints.websecure.transport.lifeCycle.graceTimeOut=1",
@@ -129,7 +134,7 @@ pub(crate) fn rows() -> Vec<Row> {
         }),
         Row::apart(
             124,
-            "one side of a tunnel ends and the other speaks on; at the end of adit's grace all tunnels end",
+            "one side of a tunnel ends and the other speaks on; a silent tunnel ends in time, and all with adit's grace",
             async || {
                 let (_backend, mut gateway) = switching("").await;
                 let mut client = tunnel(&gateway, "").await;
@@ -138,13 +143,21 @@ pub(crate) fn rows() -> Vec<Row> {
                 client.stream.shutdown().await.expect("our side ends");
                 brings(&mut client, "bye").await;
                 assert!(client.closed().await);
+                let (mut speaking, mut silent) = (tunnel(&gateway, "").await, tunnel(&gateway, "").await);
+                let begun = std::time::Instant::now();
+                let mut tick = tokio::time::interval(SILENCE / 10);
+                while begun.elapsed() < SILENCE * 2 {
+                    tick.tick().await;
+                    speaking.send("still here").await;
+                    brings(&mut speaking, "still here").await;
+                }
+                assert!(silent.closed().await);
                 let mut held = tunnel(&gateway, "").await;
                 gateway.signal("TERM");
                 assert!(held.closed().await);
                 assert_eq!(gateway.exit_code().await, Some(0));
             },
-        )
-        .open("an idle tunnel lives as long as both its sides want, and a host may have any number of them"),
+        ),
         Row::act(125, "an upgrade over HTTP/2 (RFC 8441), which we do not offer: refused", async |stage: &Stage| {
             let mut client = H2::connect(stage.gateway.web()).await;
             let connect = [

@@ -106,6 +106,18 @@ async fn the_proxy_protocol_of_a_trusted_peer_names_the_client() {
 }
 
 #[tokio::test]
+async fn a_route_that_leads_back_here_ends_instead_of_taking_all_connections() {
+    let gateway = Gateway::start("", &[]).await;
+    gateway.edit(&route("loop", "a.example", "/", &[gateway.web().port()]));
+    eventually("the request has gone round", async || {
+        get(gateway.web(), "a.example", "/").await.is_ok_and(|answer| answer.status == 508)
+    })
+    .await;
+    let metrics = gateway.admin_text("/metrics").await;
+    assert!(metrics.contains("adit_refusals_total{reason=\"loop\"} 1\n"), "{metrics}");
+}
+
+#[tokio::test]
 async fn whom_the_proxy_protocol_names_is_who_is_trusted() {
     let backend = Backend::named("app").await;
     let flags = [

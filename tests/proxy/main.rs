@@ -7,6 +7,7 @@ mod forwarding;
 mod h2c;
 mod http2;
 mod life;
+mod limits;
 mod pages;
 mod pressure;
 mod routing;

@@ -28,6 +28,16 @@ impl Gateway {
         gateway
     }
 
+    /// Starts it with what are its defaults: of its output, what they let through. `ADIT` names another program than the
+    /// one that was built for tests.
+    pub(crate) async fn start_quietly(manifests: &str, flags: &[&str]) -> Self {
+        let program = std::env::var_os("ADIT").unwrap_or_else(|| env!("CARGO_BIN_EXE_adit").into());
+        let gateway =
+            Self::launch(Command::new(program), manifests, &[&["--log.format=json"][..], flags].concat()).await;
+        gateway.ready().await;
+        gateway
+    }
+
     /// Starts it with so many descriptors at most.
     pub(crate) async fn start_with_descriptors(most: usize, manifests: &str, flags: &[&str]) -> Self {
         let mut command = Command::new("sh");
@@ -42,14 +52,18 @@ impl Gateway {
         Self::run(Command::new(env!("CARGO_BIN_EXE_adit")), manifests, flags).await
     }
 
-    async fn run(mut command: Command, manifests: &str, flags: &[&str]) -> Self {
+    async fn run(command: Command, manifests: &str, flags: &[&str]) -> Self {
+        let ours = ["--log.format=json", "--log.level=DEBUG", "--workers=1"];
+        Self::launch(command, manifests, &[&ours[..], flags].concat()).await
+    }
+
+    async fn launch(mut command: Command, manifests: &str, flags: &[&str]) -> Self {
         let directory = tempfile(manifests);
         command
             .env_clear()
             .arg(format!("--providers.directory.path={}", directory.display()))
             .args(["--entryPoints.web.address=127.0.0.1:0", "--entryPoints.websecure.address=127.0.0.1:0"])
             .args(["--entryPoints.traefik.address=127.0.0.1:0", "--api.insecure", "--ping", "--metrics.prometheus"])
-            .args(["--log.format=json", "--log.level=DEBUG", "--workers=1"])
             .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -53,7 +53,11 @@ pub(crate) fn with_tls(ingress: &str, hosts: &[&str], secret: &str) -> String {
 
 /// A TLS connection that asks for `name` and offers `alpn`.
 pub(crate) async fn connect(address: SocketAddr, name: &str, alpn: &[&[u8]]) -> std::io::Result<TlsStream<TcpStream>> {
-    let stream = TcpStream::connect(address).await?;
+    over(TcpStream::connect(address).await?, name, alpn).await
+}
+
+/// The same over a connection that is there.
+pub(crate) async fn over(stream: TcpStream, name: &str, alpn: &[&[u8]]) -> std::io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(name.to_owned()).expect("a server name");
     TlsConnector::from(trusting(alpn)).connect(name, stream).await
 }

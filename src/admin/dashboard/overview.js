@@ -16,7 +16,8 @@ const REASONS = {
   upstream_tls: "TLS with the endpoint failed", upstream_reset: "the endpoint closed before it answered", upstream_protocol: "the endpoint’s answer is no HTTP",
   response_timeout: "the endpoint’s answer did not begin in time", response_truncated: "the answer stopped before its end", client_gone: "the client left before its answer",
   head_timeout: "the head did not arrive in time", body_timeout: "the body did not arrive in time", write_timeout: "the client stopped reading",
-  tls_handshake: "a TLS handshake failed", proxy_protocol: "a bad PROXY header", overloaded: "too many connections", internal: "a bug of adit",
+  tls_handshake: "a TLS handshake failed", proxy_protocol: "a bad PROXY header", overloaded: "too many connections",
+  client_limit: "too many connections of one client", memory: "memory was short", loop: "the route leads back to adit", internal: "a bug of adit",
 };
 
 export function overview() {

@@ -7,10 +7,12 @@ mod pages;
 mod providers;
 mod transport;
 
+use std::num::{NonZeroU32, NonZeroUsize};
+
 use super::error::{Error, Warning};
 use super::raw::{Files, Settings};
 use super::scope::{Scope, bad};
-use super::{Config, Source};
+use super::{Config, Limits, Source};
 use crate::objects::ObjectKey;
 
 /// The meaning of these settings.
@@ -42,6 +44,8 @@ pub(super) fn of(
     let (mut events, mut read_only) = (true, false);
     root.boolean("kubernetesEvents", &mut events)?;
     root.boolean("readOnly", &mut read_only)?;
+    let mut strict_sni = false;
+    root.boolean("tls.sniStrict", &mut strict_sni)?;
     Ok(Config {
         listeners: parts.listeners,
         default_listeners: parts.default_listeners,
@@ -59,11 +63,39 @@ pub(super) fn of(
         transport: transport::read(settings, files)?,
         wait_for_endpoint,
         default_certificate: object(root, "tls.defaultCertificate")?,
-        workers: std::num::NonZeroUsize::new(workers),
         events,
         read_only,
+        strict_sni,
+        workers: NonZeroUsize::new(workers),
+        limits: limits(settings)?,
         in_cluster,
     })
+}
+
+fn limits(settings: &Settings) -> Result<Limits, Error> {
+    let scope = Scope::new(settings, "limits.");
+    let (mut connections, mut per_client, mut memory) = (0usize, 0u32, 0usize);
+    scope.number("connections", 1, &mut connections)?;
+    scope.number("connectionsPerClient", 1, &mut per_client)?;
+    scope.parsed("memory", quantity, "a size such as 512Mi", &mut memory)?;
+    let mut limits = Limits {
+        connections: NonZeroUsize::new(connections),
+        per_client: NonZeroU32::new(per_client),
+        memory: NonZeroUsize::new(memory),
+        ..Limits::default()
+    };
+    scope.duration("tunnelIdleTimeout", &mut limits.tunnel_idle)?;
+    Ok(limits)
+}
+
+/// Bytes, as Kubernetes writes them: `512Mi`, `1Gi`, `1000000`.
+fn quantity(text: &str) -> Option<usize> {
+    let text = text.trim();
+    let unit = [("Ki", 10), ("Mi", 20), ("Gi", 30)]
+        .into_iter()
+        .find_map(|(unit, bits)| Some((text.strip_suffix(unit)?, bits)));
+    let (number, bits) = unit.unwrap_or((text, 0));
+    number.parse::<usize>().ok()?.checked_mul(1 << bits).filter(|bytes| *bytes > 0)
 }
 
 /// `namespace/name`, if it is given.

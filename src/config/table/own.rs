@@ -23,6 +23,12 @@ pub(super) const FLAGS: &[Flag] = &[
         "The Secret, `namespace/name`, with the certificate for hosts that have none; without it a self-signed one.",
     ),
     flag(
+        "tls.sniStrict",
+        Bool,
+        "false",
+        "Refuse a handshake that names no host with a certificate, instead of showing the default certificate.",
+    ),
+    flag(
         "hostOwnership",
         Choice(&["shared", "strict"]),
         "shared",
@@ -36,6 +42,30 @@ pub(super) const FLAGS: &[Flag] = &[
         "Write nothing to the cluster, neither statuses nor Events nor a Lease; for an adit beside the controller that serves.",
     ),
     flag("workers", Integer, "", "Threads that serve requests; without it as many as the CPU quota allows."),
+    flag(
+        "limits.connections",
+        Integer,
+        "",
+        "Connections of clients at once, over all entry points; without it 45 % of the open files.",
+    ),
+    flag(
+        "limits.connectionsPerClient",
+        Integer,
+        "",
+        "Connections of one client at once, which is an IPv4 address or an IPv6 /64; without it as many as there may be of all.",
+    ),
+    flag(
+        "limits.memory",
+        Text,
+        "",
+        "The memory, such as `512Mi`, before which new connections and then new requests are refused; without it what the container or the machine has.",
+    ),
+    flag(
+        "limits.tunnelIdleTimeout",
+        Duration,
+        "1h",
+        "How long a tunnel, such as a WebSocket, may be silent in both directions; `0s` is for ever.",
+    ),
     flag(
         "upstream.waitForEndpoint",
         Duration,

@@ -45,6 +45,7 @@ fn sample(flag: &Flag) -> String {
         "accessLog.filters.statusCodes" => "500-599",
         "serversTransport.rootCAs" => PEM,
         "configFile" => "adit.yaml",
+        "limits.memory" => "512Mi",
         _ => match flag.kind {
             Kind::Group => return (without(flag) != with(flag, "true")).to_string(),
             Kind::Bool => return (flag.default != "true").to_string(),

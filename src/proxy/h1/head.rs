@@ -15,7 +15,7 @@ use super::input::Input;
 use super::{MAX_FIELDS, Malformed};
 
 /// The most bytes of an answer's head.
-const MAX_ANSWER: usize = 64 * 1024;
+pub(crate) const MAX_ANSWER: usize = 64 * 1024;
 /// The most bytes of a target: what the `http` crate takes.
 const MAX_TARGET: usize = u16::MAX as usize - 1;
 

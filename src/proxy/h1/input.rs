@@ -10,10 +10,10 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 /// How much is read at once, at first …
 const LEAST_READ: usize = 4 * 1024;
 /// … and at most of what is not a body …
-const MOST_READ: usize = 64 * 1024;
+pub(crate) const MOST_READ: usize = 64 * 1024;
 /// … and of a body: in pieces of this size it costs the kernel half of what it costs in pieces of 64 KiB, and they still
 /// fit a core's cache. The allocator keeps one at hand.
-const MOST_BODY: usize = 256 * 1024;
+pub(crate) const MOST_BODY: usize = 256 * 1024;
 
 /// A buffer that grows with what it holds, and is none at rest.
 #[derive(Debug)]
@@ -22,13 +22,15 @@ pub(crate) struct Input {
     /// How much to read at once, of a head or of a body.
     room: usize,
     body_room: Option<usize>,
+    /// How much of a body to read at once at most.
+    most_body: usize,
     /// How much of a head has been looked at in vain.
     looked: usize,
 }
 
 impl Default for Input {
     fn default() -> Self {
-        Self { bytes: BytesMut::new(), room: LEAST_READ, body_room: None, looked: 0 }
+        Self { bytes: BytesMut::new(), room: LEAST_READ, body_room: None, most_body: MOST_BODY, looked: 0 }
     }
 }
 
@@ -52,6 +54,11 @@ impl Input {
         Poll::Ready(Ok(count))
     }
 
+    /// Bodies are one of many that a client may leave where they are, or not.
+    pub(crate) fn is_one_of_many(&mut self, many: bool) {
+        self.most_body = if many { MOST_READ } else { MOST_BODY };
+    }
+
     /// Reads more of a body of which so much is left, as far as that is known. Who waits for more holds no memory.
     pub(crate) fn poll_fill_body(
         &mut self,
@@ -59,10 +66,10 @@ impl Input {
         cx: &mut Context<'_>,
         left: Option<u64>,
     ) -> Poll<io::Result<usize>> {
-        let left = left.map(|left| usize::try_from(left).unwrap_or(usize::MAX).clamp(LEAST_READ, MOST_BODY));
+        let left = left.map(|left| usize::try_from(left).unwrap_or(usize::MAX).clamp(LEAST_READ, self.most_body));
         // A long body is expected to come as fast as it is read; if not, less is held ready for it.
-        let room = self.body_room.or(left).unwrap_or(LEAST_READ).min(left.unwrap_or(MOST_BODY));
-        match self.poll_read(io, cx, room, MOST_BODY) {
+        let room = self.body_room.or(left).unwrap_or(LEAST_READ).min(left.unwrap_or(self.most_body));
+        match self.poll_read(io, cx, room, self.most_body) {
             Poll::Ready(read) => {
                 let (count, room) = read?;
                 self.body_room = Some(room);

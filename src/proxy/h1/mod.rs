@@ -10,8 +10,8 @@ mod input;
 mod send;
 
 pub(crate) use body::{Decoded, Decoder};
-pub(crate) use head::{RequestHead, read_request, read_response, write_field, write_request_line};
-pub(crate) use input::Input;
+pub(crate) use head::{MAX_ANSWER, RequestHead, read_request, read_response, write_field, write_request_line};
+pub(crate) use input::{Input, MOST_BODY, MOST_READ};
 pub(crate) use send::{Framing, Sending};
 
 /// The most fields of a head.

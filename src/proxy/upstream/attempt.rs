@@ -131,6 +131,7 @@ async fn send_h1(
     let said = outgoing.said;
     let Some(request) = &mut outgoing.request else { return Err(Error::Internal.into()) };
     let host = said.and_then(|_| request.headers().get(header::HOST).cloned());
+    connection.is_one_of_many(client.http2);
     connection.begin(request, limit, now, |out| {
         if let Some(said) = said {
             client.write_forwarding(out, host.as_ref(), said);

@@ -105,6 +105,11 @@ impl H1 {
         self.io.is_quiet()
     }
 
+    /// Whether the client asks for many answers at once, and may leave them all with us: less of each is read ahead.
+    pub(crate) fn is_one_of_many(&mut self, many: bool) {
+        self.input.is_one_of_many(many);
+    }
+
     /// Begins an exchange. `more` are lines of the request's head that are not in its fields. The answer may take
     /// `patience` from `now`, or from the end of a body.
     pub(crate) fn begin(

@@ -17,6 +17,9 @@ use super::super::worker::LocalExecutor;
 
 type Driver = http2::Connection<TokioIo<Io>, Upload, LocalExecutor>;
 
+/// What an endpoint may send of one answer before the client has taken any of it.
+pub(crate) const STREAM_WINDOW: usize = 256 * 1024;
+
 /// A connection, for as long as anybody has a stream of it or may want one.
 #[derive(Debug)]
 pub(crate) struct H2 {
@@ -33,7 +36,7 @@ impl H2 {
         let (sender, driver) = http2::Builder::new(LocalExecutor)
             // Until the endpoint has said how many streams it takes: one that is queued behind another may wait for ever.
             .initial_max_send_streams(1)
-            .initial_stream_window_size(256 * 1024)
+            .initial_stream_window_size(STREAM_WINDOW as u32)
             .initial_connection_window_size(2 * 1024 * 1024)
             .max_send_buf_size(64 * 1024)
             .max_header_list_size(64 * 1024)

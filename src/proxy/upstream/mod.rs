@@ -12,6 +12,7 @@ mod states;
 mod waiters;
 
 pub(crate) use attempt::{Answer, Failure, Sent, attempt, upgrade};
+pub(crate) use h2::STREAM_WINDOW;
 pub(crate) use pool::Pool;
 pub(crate) use reply::{Reply, ReplyError};
 pub(crate) use waiters::Waiters;

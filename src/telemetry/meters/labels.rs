@@ -153,6 +153,12 @@ closed_set! {
         ProxyProtocol = "proxy_protocol",
         /// There were as many connections as there may be.
         Overloaded = "overloaded",
+        /// One client had as many connections as it may have.
+        ClientLimit = "client_limit",
+        /// Memory was short.
+        Memory = "memory",
+        /// A request that had come by too often (508).
+        Loop = "loop",
         /// A bug of ours.
         Internal = "internal",
     }
