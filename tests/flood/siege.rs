@@ -159,8 +159,9 @@ fn bound(log: &str) -> usize {
     bounds.next().and_then(|bytes| usize::try_from(bytes).ok()).expect("the line of limits")
 }
 
-/// More than a piece of a body and what sockets hold, and not so much that the kernel runs short of memory for sockets.
-const LARGE: usize = 160 << 10;
+/// More than a client takes that does not read. Thousands of larger ones are more than the kernel has for all sockets of a
+/// machine (`net.ipv4.tcp_mem`), and nobody is served any more, whoever holds them.
+const LARGE: usize = 64 << 10;
 
 /// A small answer at `/`, a large one at `/large`, and for a body no answer before its end.
 async fn backend() -> u16 {
