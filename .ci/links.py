@@ -50,8 +50,9 @@ for path, page in sorted(pages.items()):
             errors.append(f"{path.name}: {link} leads to no file")
         elif anchor and file in pages and unquote(anchor) not in pages[file].anchors:
             errors.append(f"{path.name}: {link} leads to no anchor")
-for markdown in source.glob("*.md"):
-    if markdown.name != "SUMMARY.md" and not (book / markdown.with_suffix(".html").name).exists():
-        errors.append(f"{markdown.name}: is not in SUMMARY.md")
+for markdown in source.rglob("*.md"):
+    page = markdown.relative_to(source)
+    if page.name != "SUMMARY.md" and not (book / page.with_suffix(".html")).exists():
+        errors.append(f"{page}: is not in SUMMARY.md")
 print("\n".join(errors) or f"{checked} links in {len(pages)} pages lead somewhere")
 sys.exit(bool(errors) or checked < 100)
