@@ -24,6 +24,15 @@ impl Socket {
         Self { stream, ahead: Vec::new(), taken: 0 }
     }
 
+    /// Whether the peer has ended or reset it, and nothing is left to read: asks the kernel.
+    pub(crate) fn is_over(&self) -> bool {
+        let mut byte = [std::mem::MaybeUninit::uninit(); 1];
+        match socket2::SockRef::from(&self.stream).peek(&mut byte) {
+            Ok(count) => count == 0,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+
     /// Puts back what was read ahead.
     pub(crate) fn with_ahead(stream: TcpStream, ahead: Vec<u8>) -> Self {
         Self { stream, ahead, taken: 0 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::{Accept, LazyConfigAcceptor};
 
 use super::admission::Ticket;
 use super::connection::{Connection, Counted};
@@ -124,7 +124,10 @@ async fn open(
             // A hello that never becomes whole waits for no turn.
             let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), socket);
             let handshake = hello.await.map_err(Ended::Tls)?.into_stream(worker.shared.server_tls.clone());
-            let stream = worker.turns.take(handshake).await.map_err(Ended::Tls)?;
+            // Whoever has left meanwhile is answered no more: to begin handshakes and leave them is cheap.
+            let there = |handshake: &Accept<Socket>| handshake.get_ref().is_some_and(|socket| !socket.is_over());
+            let Some(stream) = worker.turns.take(handshake, there).await else { return Ok(None) };
+            let stream = stream.map_err(Ended::Tls)?;
             let session = stream.get_ref().1;
             let spoken = if session.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
             let label = session.negotiated_cipher_suite().map(|suite| TlsLabel::of(suite.suite()));

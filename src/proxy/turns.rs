@@ -18,18 +18,21 @@ impl Default for Turns {
 
 impl Turns {
     /// Runs `costly`, whose first step is made in its turn: in the order of asking, and one per round of the event loop.
-    /// The caller's deadline bounds the wait; who gives up has cost nothing.
-    pub(crate) async fn take<F: Future>(&self, costly: F) -> F::Output {
-        let mut costly = pin!(costly);
+    /// The caller's deadline bounds the wait; who gives up, or is not `wanted` any more by then, has cost nothing.
+    pub(crate) async fn take<F: Future>(&self, costly: F, wanted: impl FnOnce(&F) -> bool) -> Option<F::Output> {
         // Never closed.
         let turn = self.0.acquire().await.ok();
+        if !wanted(&costly) {
+            return None;
+        }
+        let mut costly = pin!(costly);
         let first = std::future::poll_fn(|cx| Poll::Ready(costly.as_mut().poll(cx))).await;
         // Comes back when the runtime has looked for what is ready elsewhere.
         tokio::task::yield_now().await;
         drop(turn);
         match first {
-            Poll::Ready(output) => output,
-            Poll::Pending => costly.await,
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => Some(costly.await),
         }
     }
 }
@@ -47,7 +50,7 @@ mod tests {
         let costly = (0..3).map(|nth| {
             let (turns, order) = (turns.clone(), order.clone());
             tokio::task::spawn_local(async move {
-                turns.take(async { order.borrow_mut().push(format!("costly {nth}")) }).await;
+                turns.take(async { order.borrow_mut().push(format!("costly {nth}")) }, |_| true).await;
             })
         });
         let mut tasks: Vec<_> = costly.collect();
@@ -67,16 +70,17 @@ mod tests {
     #[tokio::test]
     async fn a_turn_that_nobody_waits_for_any_more_is_the_next_ones() {
         let turns = Turns::default();
-        let held = turns.take(std::future::pending::<()>());
-        let waits = turns.take(async { 2 });
+        let held = turns.take(std::future::pending::<()>(), |_| true);
+        let waits = turns.take(async { 2 }, |_| true);
         {
             let (held, waits) = (pin!(held), pin!(waits));
             tokio::select! {
                 biased;
-                () = held => unreachable!("it never ends"),
-                two = waits => assert_eq!(two, 2),
+                _ = held => unreachable!("it never ends"),
+                two = waits => assert_eq!(two, Some(2)),
             }
         }
-        assert_eq!(turns.take(async { 3 }).await, 3);
+        assert_eq!(turns.take(async { unreachable!("nobody wants it") }, |_| false).await, None::<()>);
+        assert_eq!(turns.take(async { 3 }, |_| true).await, Some(3));
     }
 }
