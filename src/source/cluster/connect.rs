@@ -47,6 +47,8 @@ fn from_options(connection: &Connection) -> Result<kube::Config, Error> {
     }
     if let Some(path) = &connection.certificate_authority {
         config.root_cert = Some(read_certificates(path)?);
+        // Read again every minute, so that the authority may be rotated.
+        config.root_cert_file = Some(path.clone());
     }
     Ok(config)
 }

@@ -30,6 +30,12 @@ const REFUSAL_GRACE: Duration = Duration::from_secs(30);
 const REFUSED: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(45));
 /// How soon a failed watch is tried again: the end of an outage is to be noticed within a second or two.
 const FAILED: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(1500));
+/// An API server that was away for this long may have come back with an older store, and a watch that goes on from a
+/// version of the future is told nothing: what there is then is listed anew.
+const AWAY: Duration = Duration::from_secs(1);
+/// A failure so long after the last one has nothing to do with it: a watch in trouble is tried again within two seconds,
+/// and connecting may take five.
+const APART: Duration = Duration::from_secs(8);
 /// The longest that an API server can make us wait by its `retryAfterSeconds`.
 const LONGEST_WISH: Duration = Duration::from_secs(10);
 
@@ -73,10 +79,12 @@ impl<K: Watched> Watch<K> {
     async fn follow(&self, known: &mut Known<K::Object>) -> Unheard {
         let (mut failed, mut refused) = (FAILED, REFUSED);
         let mut refused_since: Option<Instant> = None;
-        let mut last_failure = Instant::now();
+        let (mut away_since, mut last_failure) = (None::<Instant>, Instant::now());
+        let (mut expired, mut last_expiry) = (FAILED, None::<Instant>);
         let mut listed = false;
         loop {
-            // After a refusal the list is taken anew, so that a role with `list` but without `watch` is at least polled.
+            // After a refusal the list is taken anew, so that a role with `list` but without `watch` is at least polled;
+            // and after a while without an API server.
             let mut stream = pin!(watcher::watcher(self.api.clone(), self.config()));
             while let Some(event) = stream.next().await {
                 let failure = match event {
@@ -88,18 +96,35 @@ impl<K: Watched> Watch<K> {
                         }
                         if !matches!(event, watcher::Event::Init) {
                             failed = FAILED;
+                            away_since = None;
                         }
                         if self.take(event, known).await.is_err() {
                             return Unheard;
                         }
                         continue;
                     }
-                    Err(error) => Failure::of(&error),
+                    Err(error) => {
+                        // It was there until now.
+                        if matches!(error, watcher::Error::WatchFailed(_) | watcher::Error::WatchError(_)) {
+                            away_since = None;
+                        }
+                        Failure::of(&error)
+                    }
                 };
                 let now = Instant::now();
                 match failure {
-                    // kube lists anew by itself.
-                    Failure::Expired => debug!(watch = %self.scope, "the watch is too far behind; listing anew"),
+                    // kube lists anew by itself when it is told so in the middle of a watch, and never at its beginning.
+                    // A list that comes to no watch either must not follow at once.
+                    Failure::Expired => {
+                        debug!(watch = %self.scope, "the watch is too far behind; listing anew");
+                        if last_expiry.is_some_and(|last| now.duration_since(last) < LONGEST_SILENCE) {
+                            sleep(expired.wait()).await;
+                        } else {
+                            expired = FAILED;
+                        }
+                        last_expiry = Some(now);
+                        break;
+                    }
                     Failure::Refused(reason) => {
                         let since = *refused_since.get_or_insert(now);
                         let graced = listed && now.duration_since(since) < REFUSAL_GRACE;
@@ -113,11 +138,19 @@ impl<K: Watched> Watch<K> {
                         if now.duration_since(last_failure) > LONGEST_SILENCE {
                             failed = FAILED;
                         }
+                        if now.duration_since(last_failure) > APART {
+                            away_since = None;
+                        }
+                        let since = *away_since.get_or_insert(now);
                         last_failure = now;
+                        debug!(watch = %self.scope, %reason, "the watch failed; trying again");
                         if self.tell(Message::Failed { scope: self.scope.clone(), reason }).await.is_err() {
                             return Unheard;
                         }
                         sleep(failed.wait().max(wish.min(LONGEST_WISH))).await;
+                        if now.duration_since(since) >= AWAY {
+                            break;
+                        }
                     }
                 }
             }
