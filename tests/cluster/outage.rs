@@ -63,13 +63,13 @@ async fn survive(faults: &Faults, signal: &str) {
 }
 
 /// Who can be broken, and how that is mended.
-struct Faults {
+pub(crate) struct Faults {
     run: PathBuf,
     up: String,
 }
 
 impl Faults {
-    fn available() -> Option<Self> {
+    pub(crate) fn available() -> Option<Self> {
         let (Ok(run), Ok(up)) = (env::var("ADIT_CLUSTER_RUN"), env::var("ADIT_CLUSTER_UP")) else {
             eprintln!("skipped: ADIT_CLUSTER_RUN and ADIT_CLUSTER_UP do not say how to break the API server");
             return None;
@@ -77,7 +77,7 @@ impl Faults {
         Some(Self { run: run.into(), up })
     }
 
-    fn signal(&self, signal: &str, process: &str) {
+    pub(crate) fn signal(&self, signal: &str, process: &str) {
         let file = self.run.join(format!("{process}.pid"));
         let id = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let done = Command::new("kill").args([&format!("-{signal}"), id.trim()]).status().expect("kill runs");
@@ -91,9 +91,11 @@ impl Faults {
     }
 
     /// Lets the API server go on, and starts again what does not run.
-    fn mend(&self) {
-        if let Ok(id) = fs::read_to_string(self.run.join(format!("{API_SERVER}.pid"))) {
-            let _ = Command::new("kill").args(["-CONT", id.trim()]).stderr(Stdio::null()).status();
+    pub(crate) fn mend(&self) {
+        for name in [API_SERVER, "etcd"] {
+            if let Ok(id) = fs::read_to_string(self.run.join(format!("{name}.pid"))) {
+                let _ = Command::new("kill").args(["-CONT", id.trim()]).stderr(Stdio::null()).status();
+            }
         }
         let done = Command::new(&self.up).status();
         if !done.as_ref().is_ok_and(ExitStatus::success) {

@@ -8,6 +8,7 @@ mod h2c;
 mod http2;
 mod life;
 mod limits;
+mod logs;
 mod pages;
 mod pressure;
 mod routing;

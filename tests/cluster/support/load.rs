@@ -95,6 +95,13 @@ impl Load {
     }
 }
 
+impl Tally {
+    /// Whether any request failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        !self.failed.is_empty()
+    }
+}
+
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let failed: u64 = self.failed.values().map(|failed| failed.count).sum();

@@ -1,9 +1,12 @@
 //! What the cluster tests share: kubectl, a client, a load, and waiting for a condition.
 
+pub(crate) mod between;
 pub(crate) mod client;
 pub(crate) mod install;
 pub(crate) mod kubectl;
 pub(crate) mod load;
+pub(crate) mod process;
+pub(crate) mod traffic;
 #[path = "../../support/trusting.rs"]
 pub(crate) mod trusting;
 
@@ -29,6 +32,19 @@ pub(crate) async fn within<T>(limit: Duration, what: &str, mut condition: impl A
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
+}
+
+/// Whether to take the time for everything (`ADIT_FAULTS=long`), or as much as each change is worth.
+pub(crate) fn long() -> bool {
+    env::var("ADIT_FAULTS").is_ok_and(|value| value == "long")
+}
+
+/// Whether a test that takes long has been asked for; if not, it says so.
+pub(crate) fn asked_for_long() -> bool {
+    if !long() {
+        eprintln!("skipped: it takes long, and ADIT_FAULTS is not `long`");
+    }
+    long()
 }
 
 /// This test's turn: names in a cluster are shared, also with a run of another checkout on this machine. Take it first,
