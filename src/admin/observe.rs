@@ -11,6 +11,7 @@ use http::{Response, header};
 
 use crate::telemetry::access::{AccessLog, AccessRecord};
 use crate::telemetry::meters::{Meters, MethodLabel, OpenConnections, ProtocolLabel, Sample, Series};
+use crate::telemetry::traces::Tracer;
 
 /// Records requests to one listener of the admin port.
 #[derive(Default)]
@@ -23,6 +24,8 @@ pub struct Observer {
     pub counted: Option<Mutex<Counted>>,
     /// Where they are logged (`accessLog.addInternals`).
     pub access_log: Option<Arc<AccessLog>>,
+    /// What traces them (`tracing.addInternals`).
+    pub tracer: Option<Arc<Tracer>>,
 }
 
 /// Where requests are counted.
@@ -77,7 +80,9 @@ impl Observer {
             };
             counted.lock().unwrap_or_else(PoisonError::into_inner).record(router, &sample);
         }
-        if let Some(log) = self.access_log.as_ref().filter(|log| log.wants(status, 0, took)) {
+        let log = self.access_log.as_ref().filter(|log| log.wants(status, 0, took));
+        let trace = self.tracer.as_ref().map(|tracer| (tracer, tracer.begin(&request.headers)));
+        if log.is_some() || trace.as_ref().is_some_and(|(_, trace)| trace.is_sampled()) {
             let mut record = AccessRecord::new(start, self.entry_point.clone(), peer, request.method.clone());
             record.duration = took;
             record.host =
@@ -86,9 +91,18 @@ impl Observer {
             record.status = status;
             record.response_bytes = bytes;
             record.router = Some(router.into());
-            record.request_headers = log.capture(&request.headers);
-            record.response_headers = log.capture(answer.headers());
-            log.submit(record);
+            record.span = trace.as_ref().map(|(_, trace)| trace.name());
+            if let Some(log) = log {
+                record.request_headers = log.capture(&request.headers);
+                record.response_headers = log.capture(answer.headers());
+            }
+            let record = Arc::new(record);
+            if let Some(log) = log {
+                log.submit(record.clone());
+            }
+            if let Some((tracer, trace)) = trace {
+                tracer.submit(trace, record, None);
+            }
         }
     }
 }

@@ -51,6 +51,8 @@ pub struct Surface {
     pub metrics: bool,
     /// There is an access log.
     pub access_log: bool,
+    /// Requests are traced.
+    pub tracing: bool,
     /// Traefik's name of the source: `KubernetesIngress`.
     pub provider: Option<&'static str>,
 }
@@ -65,6 +67,7 @@ impl From<&Config> for Surface {
             ping_terminating_status: config.ping.terminating_status,
             metrics: config.metrics.prometheus.is_some(),
             access_log: config.access_log.is_some(),
+            tracing: config.tracing.is_some(),
             provider: match config.source {
                 Source::None | Source::IngressRoutes(_) => None,
                 Source::Cluster(_) => Some("KubernetesIngress"),

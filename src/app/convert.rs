@@ -31,6 +31,7 @@ pub(super) fn observer(
         connections: meters.open_connections(listener),
         counted: config.metrics.add_internals.then(|| Mutex::new(Counted::new(meters, listener, admin_index))),
         access_log: access_log.filter(|_| logs).cloned(),
+        tracer: None,
     }
 }
 
@@ -62,6 +63,8 @@ pub(super) fn client_tls(transport: &config::ServersTransport) -> proxy::ClientT
     proxy::ClientTls {
         insecure_skip_verify: transport.insecure_skip_verify,
         root_cas: transport.root_cas.iter().map(ToString::to_string).collect(),
+        roots_setting: "serversTransport.rootCAs",
+        ..proxy::ClientTls::default()
     }
 }
 
@@ -131,7 +134,7 @@ pub(super) fn translate(config: &Config) -> TranslateSettings {
         observability: Observability {
             access_logs: config.access_log.as_ref().is_some_and(|log| log.add_internals),
             metrics: config.metrics.add_internals,
-            tracing: false,
+            tracing: config.tracing.as_ref().is_some_and(|tracing| tracing.add_internals),
         },
     });
     let ingress = &config.ingress;

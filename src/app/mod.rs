@@ -5,6 +5,7 @@ mod ending;
 mod healthcheck;
 mod limits;
 mod memory;
+mod traces;
 mod view;
 
 use std::io;
@@ -55,6 +56,9 @@ pub enum Error {
     /// The data plane cannot start.
     #[error("start the data plane")]
     Proxy(#[from] proxy::TlsError),
+    /// TLS to the collector of traces cannot be set up.
+    #[error("start tracing")]
+    Tracing(#[source] proxy::TlsError),
     /// The control plane's runtime cannot start.
     #[error("start the control plane")]
     Runtime(#[source] io::Error),
@@ -137,6 +141,10 @@ fn run_with(
     if let Some(access_log) = &access_log {
         meters.own().watch_drops(LogLabel::Access, access_log.drops());
     }
+    let (tracer, exporter) = match &config.tracing {
+        Some(tracing) => traces::start(tracing, &meters).map(|(tracer, exporter)| (Some(tracer), Some(exporter)))?,
+        None => (None, None),
+    };
 
     let listeners: Vec<Arc<Listener>> = config.listeners.iter().cloned().map(Arc::new).collect();
     let sockets = bind(&listeners)?;
@@ -177,6 +185,7 @@ fn run_with(
         host_name: limits::host_name(),
         meters: meters.clone(),
         access_log: access_log.clone(),
+        tracer: tracer.clone(),
         internal: convert::internal_pages(&pages),
         max_connections,
         max_connections_per_client: config.limits.per_client,
@@ -196,9 +205,13 @@ fn run_with(
         let signals = Signals::new(log.clone(), access_log.clone()).map_err(Error::Runtime)?;
         let mut tasks = JoinSet::new();
         let (stop, stopped) = watch::channel(false);
+        if let Some(exporter) = exporter {
+            tasks.spawn(exporter.run(until(stopped.clone())));
+        }
         for (listener, socket) in admin_sockets {
             let socket = tokio::net::TcpListener::from_std(socket).map_err(Error::Runtime)?;
-            let observer = convert::observer(&config, &listener.name, &meters, workers, access_log.as_ref());
+            let mut observer = convert::observer(&config, &listener.name, &meters, workers, access_log.as_ref());
+            observer.tracer = tracer.clone().filter(|_| config.tracing.as_ref().is_some_and(|it| it.add_internals));
             tasks.spawn(admin::serve(socket, admin.clone(), listener.pages, observer, until(stopped.clone())));
         }
         tasks.spawn(admin::keep_history(admin.clone(), until(stopped.clone())));

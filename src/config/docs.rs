@@ -35,7 +35,7 @@ pub fn help() -> String {
         for flag in supported(section) {
             let default = if flag.default.is_empty() { String::new() } else { format!(" [{}]", flag.default) };
             let _ =
-                write!(text, "  --{}{}\n      {}{default}\n", flag.key, value(flag.kind), flag.doc.replace('`', ""));
+                write!(text, "  --{}{}\n      {}{default}\n", key(flag), value(flag.kind), flag.doc.replace('`', ""));
         }
     }
     text
@@ -45,13 +45,18 @@ fn supported(section: &Section) -> impl Iterator<Item = &Flag> {
     section.flags.iter().filter(|flag| flag.status == Status::Supported)
 }
 
+/// Its key, and `.*` for all that is below a family's.
+fn key(flag: &Flag) -> String {
+    format!("{}{}", flag.key, if flag.kind == Kind::Family { ".*" } else { "" })
+}
+
 fn value(kind: Kind) -> String {
     match kind {
-        Kind::Group | Kind::Bool | Kind::Family => String::new(),
+        Kind::Group | Kind::Bool => String::new(),
         Kind::Integer => "=NUMBER".into(),
         Kind::Duration => "=DURATION".into(),
         Kind::Choice(words) => format!("={}", words.join("|")),
-        Kind::Text => "=TEXT".into(),
+        Kind::Text | Kind::Family => "=TEXT".into(),
         Kind::List => "=A,B".into(),
     }
 }

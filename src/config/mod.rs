@@ -22,8 +22,8 @@ pub use docs::help;
 pub use error::{Error, Warning};
 pub use raw::Files;
 pub use settings::{
-    AccessLog, AdminListener, Api, Cluster, EntryPointRedirect, Ingress, InternalRoute, Limits, Metrics, Pages, Ping,
-    Prometheus, ServersTransport, Source, StatusFrom, Token,
+    AccessLog, AdminListener, Api, Cluster, CollectorTls, EntryPointRedirect, Ingress, InternalRoute, Limits, Metrics,
+    Pages, Ping, Prometheus, ServersTransport, Source, StatusFrom, Token, Tracing,
 };
 
 use crate::objects::ObjectKey;
@@ -59,6 +59,8 @@ pub struct Config {
     pub log: LogSettings,
     /// `accessLog`; `None` when it is off.
     pub access_log: Option<AccessLog>,
+    /// `tracing`; `None` when it is off.
+    pub tracing: Option<Tracing>,
     /// `serversTransport`.
     pub transport: ServersTransport,
     /// `upstream.waitForEndpoint`: how long a request waits for an endpoint; zero does not wait.

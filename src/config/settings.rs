@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::objects::ObjectKey;
 use crate::route::{Internal, Redirect};
 use crate::telemetry::access::AccessSettings;
+use crate::telemetry::traces::TraceSettings;
 
 /// A redirect of a whole entry point (`http.redirections.entryPoint`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +108,7 @@ impl Default for Cluster {
     }
 }
 
-/// A bearer token, or the path of a file that holds one. Never printed.
+/// A secret: a bearer token, or the path of a file that holds one; a key. Never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(pub String);
 
@@ -222,7 +223,7 @@ impl Default for Prometheus {
 }
 
 /// `accessLog`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AccessLog {
     /// What is logged of which requests, where and how.
     pub settings: AccessSettings,
@@ -247,6 +248,32 @@ impl Default for Limits {
     fn default() -> Self {
         Self { connections: None, per_client: None, memory: None, tunnel_idle: Duration::from_secs(3600) }
     }
+}
+
+/// `tracing`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tracing {
+    /// Which requests are traced, what spans say, and where they go.
+    pub settings: TraceSettings,
+    /// TLS to the collector, where its endpoint wants it.
+    pub tls: CollectorTls,
+    /// `addInternals`: trace requests to adit's own pages too.
+    pub add_internals: bool,
+}
+
+/// `tracing.otlp.*.tls`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CollectorTls {
+    /// The group that it was read from, for messages.
+    pub group: &'static str,
+    /// `ca`: PEM text trusted instead of the public roots.
+    pub ca: Option<Arc<str>>,
+    /// `cert`: PEM text.
+    pub certificate: Option<Arc<str>>,
+    /// `key`: PEM text.
+    pub key: Option<Token>,
+    /// `insecureSkipVerify`: the collector's certificate is not verified.
+    pub insecure_skip_verify: bool,
 }
 
 /// `serversTransport`: how endpoints are connected to.

@@ -6,17 +6,18 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{self, HeaderMap};
 use http::request::Parts;
-use http::{StatusCode, Version};
+use http::{Request, StatusCode, Version};
 
 use super::Error;
 use super::balance::Lease;
-use super::body::{RelayError, UploadState};
+use super::body::{RelayError, Upload, UploadState};
 use super::connection::Connection;
 use super::headers::Marks;
 use super::router::CompiledRoute;
 use crate::route::Action;
 use crate::telemetry::access::{AccessLog, AccessRecord, Origin};
 use crate::telemetry::meters::{MethodLabel, ProtocolLabel, Refusal, Sample};
+use crate::telemetry::traces::Trace;
 
 /// Where an exchange stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +45,9 @@ pub(crate) struct Exchange {
     route: Option<Arc<CompiledRoute>>,
     lease: Option<Lease>,
     grpc_status: Option<u16>,
+    /// For the access log, for the spans, or for both.
     log: Option<Box<AccessRecord>>,
+    trace: Option<Box<Trace>>,
 }
 
 impl std::fmt::Debug for Exchange {
@@ -60,8 +63,12 @@ impl Exchange {
     /// A request has come. On the heap, since it goes from hand to hand until the answer's end.
     pub(crate) fn begin(connection: &Rc<Connection>, parts: &Parts, marks: Marks) -> Box<Self> {
         connection.begin();
-        let access = connection.worker.shared.access_log.as_ref().filter(|_| connection.listener.access_logs);
-        let log = access.map(|access| Box::new(record(access, connection, parts)));
+        let shared = &connection.worker.shared;
+        let access = shared.access_log.as_deref().filter(|_| connection.listener.access_logs);
+        let tracer = shared.tracer.as_ref().filter(|_| connection.listener.tracing);
+        let trace = tracer.map(|tracer| tracer.begin(&parts.headers));
+        let sampled = trace.as_ref().is_some_and(|trace| trace.is_sampled());
+        let log = (access.is_some() || sampled).then(|| Box::new(record(access, connection, parts)));
         Box::new(Self {
             connection: connection.clone(),
             started: Instant::now(),
@@ -77,12 +84,31 @@ impl Exchange {
             lease: None,
             grpc_status: None,
             log,
+            trace,
         })
     }
 
     /// The route that won.
     pub(crate) fn routed(&mut self, route: &Arc<CompiledRoute>) {
+        if self.trace.is_some() && !route.observability.tracing {
+            self.trace = None;
+        }
         self.route = Some(route.clone());
+    }
+
+    /// An endpoint is asked, and told which span asks it.
+    pub(crate) fn asks(&mut self, lease: &Lease, request: &mut Option<Request<Upload>>, now: Instant) {
+        if let (Some(trace), Some(request)) = (&mut self.trace, request) {
+            let after = now.saturating_duration_since(self.started);
+            trace.asks(request.headers_mut(), || lease.endpoint().url(), after);
+        }
+    }
+
+    /// The endpoint that was asked last gave no answer.
+    pub(crate) fn unanswered(&mut self, error: Error, now: Instant) {
+        if let Some(trace) = &mut self.trace {
+            trace.failed(error.reason(), now.saturating_duration_since(self.started));
+        }
     }
 
     /// The request's body, which counts its own bytes.
@@ -117,6 +143,9 @@ impl Exchange {
                 log.origin_headers = access.capture(headers);
                 log.response_headers = log.origin_headers.clone();
             }
+        }
+        if let (Some(trace), Some(tracer)) = (&mut self.trace, &self.connection.worker.shared.tracer) {
+            tracer.answered(trace, self.status, headers);
         }
         self.lease = Some(lease);
     }
@@ -213,11 +242,30 @@ impl Exchange {
                 route.record(&shared.meters, worker, &sample);
             }
         }
-        let logged = self.route.as_ref().is_none_or(|route| route.observability.access_logs);
-        if let (Some(log), Some(access), true) = (self.log.take(), &shared.access_log, logged)
-            && access.wants(self.status, self.retries, duration)
-        {
-            access.submit(self.finish(*log, duration, request_bytes));
+        if let Some(log) = self.log.take() {
+            self.tell(*log, duration, request_bytes);
+        }
+    }
+
+    /// Hands what is known to the access log and to the tracer, to each if it wants it.
+    fn tell(&mut self, log: AccessRecord, duration: Duration, request_bytes: u64) {
+        let shared = self.connection.worker.shared.clone();
+        let logged = self.connection.listener.access_logs
+            && self.route.as_ref().is_none_or(|route| route.observability.access_logs);
+        let access = shared.access_log.as_ref().filter(|_| logged);
+        let access = access.filter(|access| access.wants(self.status, self.retries, duration));
+        let tracer = shared.tracer.as_ref();
+        let traced = tracer.zip(self.trace.take_if(|trace| trace.is_sampled()));
+        if access.is_none() && traced.is_none() {
+            return;
+        }
+        let name = traced.as_ref().map(|(_, trace)| trace.name()).or(self.trace.as_ref().map(|trace| trace.name()));
+        let record = Arc::new(AccessRecord { span: name, ..self.finish(log, duration, request_bytes) });
+        if let Some(access) = access {
+            access.submit(record.clone());
+        }
+        if let Some((tracer, trace)) = traced {
+            tracer.submit(trace, record, self.route.as_ref().map(|route| route.route.clone()));
         }
     }
 
@@ -289,7 +337,7 @@ fn grpc_status(headers: &HeaderMap) -> Option<u16> {
     headers.get("grpc-status")?.to_str().ok()?.parse().ok()
 }
 
-fn record(access: &AccessLog, connection: &Connection, parts: &Parts) -> AccessRecord {
+fn record(access: Option<&AccessLog>, connection: &Connection, parts: &Parts) -> AccessRecord {
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str)).unwrap_or_default();
     let entry_point = connection.listener.name.clone();
@@ -305,6 +353,6 @@ fn record(access: &AccessLog, connection: &Connection, parts: &Parts) -> AccessR
         _ => "HTTP/1.1",
     };
     record.tls = connection.tls;
-    record.request_headers = access.capture(&parts.headers);
+    record.request_headers = access.map(|access| access.capture(&parts.headers)).unwrap_or_default();
     record
 }

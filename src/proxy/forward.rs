@@ -83,6 +83,7 @@ pub(crate) async fn forward(
         {
             request.headers_mut().insert(header::HOST, lease.endpoint().host_header().clone());
         }
+        exchange.asks(&lease, &mut outgoing.request, now);
         let failure = match attempt(&exchange.connection, &lease, upstream.protocol, &mut outgoing, now).await {
             Ok(Answer { response, reply }) => {
                 let now = Instant::now();
@@ -93,6 +94,7 @@ pub(crate) async fn forward(
         };
         now = Instant::now();
         let Failure { error, sent } = failure;
+        exchange.unanswered(error, now);
         if error.fault() == super::error::Fault::Upstream {
             lease.failed(now);
         }

@@ -60,6 +60,7 @@ pub use worker::Phase;
 use crate::route::{Action, CertificateFacts, EndpointTable, Listener, Route, RouteTable};
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::meters::Meters;
+use crate::telemetry::traces::Tracer;
 use admission::Admission;
 use router::{CompiledRoute, Router};
 use shared::Shared;
@@ -83,6 +84,8 @@ pub struct Settings {
     pub meters: Arc<Meters>,
     /// Where requests are logged.
     pub access_log: Option<Arc<AccessLog>>,
+    /// What traces requests.
+    pub tracer: Option<Arc<Tracer>>,
     /// adit's own pages, where an entry point with routes serves them.
     pub internal: InternalPages,
     /// Client connections at once, over all listeners; more are refused.
@@ -152,6 +155,7 @@ impl Proxy {
             client_tls_http1: tls::client_config(&settings.client_tls, &[b"http/1.1"])?,
             meters: settings.meters,
             access_log: settings.access_log,
+            tracer: settings.tracer,
             internal: settings.internal,
             phase: CurrentPhase::default(),
             admission: Admission::new(settings.max_connections, settings.max_connections_per_client),

@@ -16,6 +16,7 @@ use super::worker::{Command, CurrentPhase, Load};
 use crate::route::{Internal, Listener};
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::meters::{Meters, OpenConnections, Series};
+use crate::telemetry::traces::Tracer;
 
 /// How endpoints are spoken to (`serversTransport`).
 #[derive(Clone, Debug)]
@@ -67,6 +68,7 @@ pub(crate) struct Shared {
     pub(crate) client_tls_http1: Arc<rustls::ClientConfig>,
     pub(crate) meters: Arc<Meters>,
     pub(crate) access_log: Option<Arc<AccessLog>>,
+    pub(crate) tracer: Option<Arc<Tracer>>,
     pub(crate) internal: InternalPages,
     pub(crate) phase: CurrentPhase,
     pub(crate) admission: Arc<Admission>,

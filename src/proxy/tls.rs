@@ -28,18 +28,35 @@ pub enum Error {
     /// A worker's thread could not be started.
     #[error("start a worker: {0}")]
     Thread(String),
-    /// `serversTransport.rootCAs` holds something that is no certificate.
-    #[error("serversTransport.rootCAs: {0}")]
-    Roots(String),
+    /// A setting holds something that is no certificate, or no key.
+    #[error("{setting}: {reason}")]
+    Pem {
+        /// Its name.
+        setting: String,
+        /// What it is instead.
+        reason: String,
+    },
 }
 
-/// Settings of TLS to endpoints (`serversTransport`).
-#[derive(Clone, Debug, Default)]
+/// Settings of TLS to those whom we ask: endpoints (`serversTransport`), the collector of traces.
+#[derive(Clone, Default)]
 pub struct ClientTls {
-    /// Do not verify endpoints.
+    /// Do not verify them.
     pub insecure_skip_verify: bool,
     /// PEM texts of roots trusted instead of the public ones.
     pub root_cas: Vec<String>,
+    /// The certificate that is shown to them, and its key, as PEM texts.
+    pub identity: Option<(String, String)>,
+    /// The setting that roots come from, for messages.
+    pub roots_setting: &'static str,
+    /// The setting that the identity comes from.
+    pub identity_setting: &'static str,
+}
+
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientTls").field("insecure_skip_verify", &self.insecure_skip_verify).finish_non_exhaustive()
+    }
 }
 
 fn provider() -> Arc<CryptoProvider> {
@@ -190,7 +207,7 @@ pub(crate) fn server_config(certificates: Arc<Certificates>, strict: bool) -> Re
     Ok(Arc::new(config))
 }
 
-/// TLS to endpoints, with HTTP/2 offered (`h2`) or not: an upgrade needs HTTP/1.1.
+/// TLS to those whom we ask, with these protocols offered.
 pub(crate) fn client_config(settings: &ClientTls, offer: &[&[u8]]) -> Result<Arc<ClientConfig>, Error> {
     let mut roots = RootCertStore::empty();
     if settings.root_cas.is_empty() {
@@ -199,22 +216,34 @@ pub(crate) fn client_config(settings: &ClientTls, offer: &[&[u8]]) -> Result<Arc
     for pem in &settings.root_cas {
         let mut found = false;
         for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-            let certificate = certificate.map_err(|error| Error::Roots(error.to_string()))?;
-            roots.add(certificate).map_err(|error| Error::Roots(error.to_string()))?;
+            let certificate = certificate.map_err(|error| bad_pem(settings.roots_setting, &error))?;
+            roots.add(certificate).map_err(|error| bad_pem(settings.roots_setting, &error))?;
             found = true;
         }
         if !found {
-            return Err(Error::Roots("holds no PEM certificate".into()));
+            return Err(bad_pem(settings.roots_setting, &"holds no PEM certificate"));
         }
     }
     let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
-    let mut config = if settings.insecure_skip_verify {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider()))).with_no_client_auth()
+    let builder = if settings.insecure_skip_verify {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider())))
     } else {
-        builder.with_root_certificates(roots).with_no_client_auth()
+        builder.with_root_certificates(roots)
+    };
+    let mut config = match &settings.identity {
+        Some((chain, key)) => {
+            let bad = |error: rustls::pki_types::pem::Error| bad_pem(settings.identity_setting, &error);
+            let chain = CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<_, _>>().map_err(bad)?;
+            builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(bad)?)?
+        }
+        None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = offer.iter().map(|name| name.to_vec()).collect();
     Ok(Arc::new(config))
+}
+
+fn bad_pem(setting: &str, reason: &dyn fmt::Display) -> Error {
+    Error::Pem { setting: setting.to_owned(), reason: reason.to_string() }
 }
 
 fn self_signed() -> Result<CertifiedKey, Error> {

@@ -68,12 +68,14 @@ pub(crate) async fn tunnel(
         {
             request.headers_mut().insert(header::HOST, lease.endpoint().host_header().clone());
         }
+        exchange.asks(&lease, &mut outgoing.request, Instant::now());
         match upgrade(&exchange.connection, &lease, upstream.protocol, &mut outgoing).await {
             Ok(answer) => {
                 lease.answered(Instant::now(), answer.response.status());
                 break (answer, lease);
             }
             Err(Failure { error, sent }) => {
+                exchange.unanswered(error, Instant::now());
                 if error.fault() == Fault::Upstream {
                     lease.failed(Instant::now());
                 }

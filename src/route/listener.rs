@@ -41,6 +41,8 @@ pub struct Listener {
     pub access_logs: bool,
     /// Requests on it are counted.
     pub metrics: bool,
+    /// Requests on it are traced, if any are.
+    pub tracing: bool,
 }
 
 impl Listener {
@@ -62,6 +64,7 @@ impl Listener {
             underscore_headers: UnderscoreHeaders::default(),
             access_logs: true,
             metrics: true,
+            tracing: true,
         }
     }
 }

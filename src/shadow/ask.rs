@@ -79,7 +79,7 @@ pub struct Asker {
 impl Asker {
     /// `timeout`: for a whole answer.
     pub fn new(insecure: bool, timeout: Duration) -> Result<Self, Error> {
-        let settings = ClientTls { insecure_skip_verify: insecure, root_cas: Vec::new() };
+        let settings = ClientTls { insecure_skip_verify: insecure, ..ClientTls::default() };
         Ok(Self { tls: client_config(&settings, &[])?, timeout })
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use adit::config::table::{Flag, Kind, SECTIONS, Status};
 use adit::route::Code;
-use adit::telemetry::meters::{METRICS, MethodLabel, ProtocolLabel, Refusal, Retry, Wait};
+use adit::telemetry::meters::{METRICS, MethodLabel, ProtocolLabel, Refusal, Retry, SpanLoss, Wait};
 use adit::translate::{ANNOTATIONS, Annotation, Scope, Support};
 
 #[test]
@@ -68,8 +68,9 @@ fn every_value_of_a_label_is_explained() {
         Refusal::ALL.iter().map(|reason| reason.as_str()).chain(Retry::ALL.iter().map(|reason| reason.as_str()));
     let uses = ProtocolLabel::ALL.iter().map(|label| label.as_str()).chain([MethodLabel::Extension.as_str()]);
     let waits = Wait::ALL.iter().map(|outcome| outcome.as_str());
+    let losses = SpanLoss::ALL.iter().map(|reason| reason.as_str());
     let missing: Vec<_> =
-        reasons.chain(uses).chain(waits).filter(|value| !page.contains(&format!("`{value}`"))).collect();
+        reasons.chain(uses).chain(waits).chain(losses).filter(|value| !page.contains(&format!("`{value}`"))).collect();
     assert!(missing.is_empty(), "docs/metrics.md does not say what these mean: {missing:?}");
 }
 
@@ -124,7 +125,9 @@ fn flags() -> String {
             let default =
                 if flag.default.is_empty() { String::new() } else { format!("; `{}` by default", flag.default) };
             let other = flag.traefik.map(|default| format!(", with Traefik `{default}`")).unwrap_or_default();
-            let _ = writeln!(text, "| `{}`<br>{}{default}{other} | {} |", flag.key, value(flag.kind), flag.doc);
+            let below = if flag.kind == Kind::Family { ".*" } else { "" };
+            let value = value(flag.kind);
+            let _ = writeln!(text, "| `{}{below}`<br>{value}{default}{other} | {} |", flag.key, flag.doc);
         }
     }
     others(&mut text, "Accepted without effect", "because", |status| match status {
@@ -157,9 +160,8 @@ fn value(kind: Kind) -> String {
         Kind::Integer => "a number".into(),
         Kind::Duration => "a duration".into(),
         Kind::Choice(words) => format!("one of `{}`", words.join("`, `")),
-        Kind::Text => "text".into(),
+        Kind::Text | Kind::Family => "text".into(),
         Kind::List => "a list".into(),
-        Kind::Family => String::new(),
     }
 }
 

@@ -17,6 +17,7 @@ mod strict;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
+mod traces;
 mod upgrades;
 mod upstreams;
 mod waiting;

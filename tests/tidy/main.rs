@@ -29,8 +29,8 @@ const CRATES: &[(&str, &[&str], &str)] = &[
     ("k8s_openapi", &["control", "source"], "what is read of the API's objects is decided where they come in"),
     ("notify", &["source"], "only a source watches"),
     ("serde_saphyr", &["config", "source"], "text is parsed where it comes in"),
-    ("hyper", &["admin", "demo", "proxy", "shadow"], "translation knows no connections"),
-    ("tokio_rustls", &["proxy", "shadow"], "one place does TLS, and one asks over it"),
+    ("hyper", &["admin", "demo", "proxy", "shadow", "telemetry"], "translation knows no connections"),
+    ("tokio_rustls", &["proxy", "shadow", "telemetry"], "what is trusted is decided in `proxy::client_config` alone"),
     ("arc_swap", &["proxy"], "the table is a value; only the proxy swaps it"),
     (
         "tokio",

@@ -68,7 +68,7 @@ fn listener(listener: &Listener) -> Value {
         "observability": {
             "accessLogs": listener.access_logs,
             "metrics": listener.metrics,
-            "tracing": true,
+            "tracing": listener.tracing,
             "traceVerbosity": "minimal",
         },
         "name": listener.name,

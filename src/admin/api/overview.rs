@@ -35,7 +35,7 @@ pub(super) fn overview(scene: Scene<'_>) -> Value {
         "udp": { "routers": none, "services": none },
         "certificates": count(&certificates::rows(scene)),
         "features": {
-            "tracing": "",
+            "tracing": if surface.tracing { "OpenTelemetry" } else { "" },
             "metrics": if surface.metrics { "Prometheus" } else { "" },
             "accessLog": surface.access_log,
         },

@@ -69,6 +69,7 @@ fn surface(base_path: &str) -> Surface {
         ping_terminating_status: 503,
         metrics: true,
         access_log: false,
+        tracing: false,
         provider: Some("KubernetesIngress"),
     }
 }

@@ -101,6 +101,7 @@ fn entry_point(settings: &Settings, name: &str, in_cluster: bool) -> Result<Entr
     scope.choice("http.underscoreHeadersStrategy", &strategies, &mut listener.underscore_headers)?;
     scope.boolean("observability.accessLogs", &mut listener.access_logs)?;
     scope.boolean("observability.metrics", &mut listener.metrics)?;
+    scope.boolean("observability.tracing", &mut listener.tracing)?;
     let mut as_default = false;
     scope.boolean("asDefault", &mut as_default)?;
     let for_routes = for_routes(settings, &prefix);

@@ -58,6 +58,7 @@ fn filters(scope: Scope<'_>) -> Result<Filters, Error> {
     let mut filters = Filters::default();
     scope.boolean("filters.retryAttempts", &mut filters.retry_attempts)?;
     scope.duration("filters.minDuration", &mut filters.min_duration)?;
+    scope.parsed("filters.sampleRate", super::tracing::share, "a number from 0 to 1", &mut filters.sample_rate)?;
     if let Some(setting) = scope.get("filters.statusCodes") {
         let expected = "statuses or ranges of them, such as 404 or 500-599";
         let codes = setting.values();

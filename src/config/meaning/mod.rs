@@ -5,6 +5,7 @@ mod entry_points;
 mod logs;
 mod pages;
 mod providers;
+mod tracing;
 mod transport;
 
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -60,6 +61,7 @@ pub(super) fn of(
         metrics,
         log: logs::log(settings)?,
         access_log: logs::access(settings)?,
+        tracing: tracing::read(settings, files)?,
         transport: transport::read(settings, files)?,
         wait_for_endpoint,
         default_certificate: object(root, "tls.defaultCertificate")?,

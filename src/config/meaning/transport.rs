@@ -21,21 +21,29 @@ pub(super) fn read(settings: &Settings, files: Files<'_>) -> Result<ServersTrans
     scope.duration("forwardingTimeouts.dialTimeout", &mut transport.dial)?;
     scope.duration("forwardingTimeouts.responseHeaderTimeout", &mut transport.response_header)?;
     scope.duration("forwardingTimeouts.idleConnTimeout", &mut transport.idle)?;
-    transport.root_cas =
-        scope.list("rootCAs").iter().map(|given| authority(given, files)).collect::<Result<_, Error>>()?;
+    transport.root_cas = scope
+        .list("rootCAs")
+        .iter()
+        .map(|given| authority(given, files, "serversTransport.rootCAs"))
+        .collect::<Result<_, Error>>()?;
     Ok(transport)
 }
 
 /// A certificate authority is given as PEM text or as a file that holds it.
-fn authority(given: &str, files: Files<'_>) -> Result<Arc<str>, Error> {
+pub(super) fn authority(given: &str, files: Files<'_>, flag: &str) -> Result<Arc<str>, Error> {
+    pem(given, files, "certificates in PEM", flag).map(Into::into)
+}
+
+/// PEM text, or what a file holds of it. `flag` is what names it.
+pub(super) fn pem(given: &str, files: Files<'_>, expected: &str, flag: &str) -> Result<String, Error> {
     if given.contains("-----BEGIN ") {
-        return Ok(given.into());
+        return Ok(given.to_owned());
     }
     let path = Path::new(given);
-    let named = |what: &str| format!("{what} (serversTransport.rootCAs names it)");
+    let named = |what: &str| format!("{what} ({flag} names it)");
     let text = files(path).map_err(|error| Error::Read { path: path.to_owned(), reason: named(&error.to_string()) })?;
     if !text.contains("-----BEGIN ") {
-        return Err(Error::Syntax { path: path.to_owned(), reason: named("expected certificates in PEM") });
+        return Err(Error::Syntax { path: path.to_owned(), reason: named(&format!("expected {expected}")) });
     }
-    Ok(text.into())
+    Ok(text)
 }

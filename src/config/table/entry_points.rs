@@ -192,13 +192,12 @@ pub(super) const FLAGS: &[Flag] = &[
     ),
     flag("entryPoints._name_.observability.accessLogs", Bool, "true", "Requests appear in the access log."),
     flag("entryPoints._name_.observability.metrics", Bool, "true", "Requests are counted."),
-    flag("entryPoints._name_.observability.tracing", Bool, "true", "Requests are traced.")
-        .without_effect("adit does not trace yet; see tracing"),
+    flag("entryPoints._name_.observability.tracing", Bool, "true", "Requests are traced, where any are."),
     flag(
         "entryPoints._name_.observability.traceVerbosity",
         Choice(&["minimal", "detailed"]),
         "minimal",
         "How much is traced.",
     )
-    .without_effect("adit does not trace yet; see tracing"),
+    .without_effect("a request has one span of adit's own and one for each endpoint that is asked"),
 ];

@@ -34,11 +34,19 @@ pub(super) const FLAGS: &[Flag] = &[
         "Lines that may wait to be written, if more than the 16384 that may anyway; requests never wait for them, and what does not fit is dropped and counted.",
     ),
     flag("accessLog.addInternals", Bool, "false", "Log requests to adit's own pages too."),
+    flag("accessLog.sampleRate", Text, "1.0", "Send this share of the records by OTLP.")
+        .without_effect("there is no OTLP output; of lines, `filters.sampleRate` keeps a share"),
     flag("accessLog.filters", Group, "", "Which requests are logged.")
         .without_effect("the keys below it have the effect"),
     flag("accessLog.filters.statusCodes", List, "", "Log answers with these statuses, `500` or `400-499`."),
     flag("accessLog.filters.retryAttempts", Bool, "false", "Log requests that were retried."),
-    flag("accessLog.filters.minDuration", Duration, "0s", "Log requests that took at least this long."),
+    flag("accessLog.filters.minDuration", Duration, "0s", "Log requests that took longer than this."),
+    flag(
+        "accessLog.filters.sampleRate",
+        Text,
+        "0",
+        "Log this share of all requests, from 0 to 1, besides those that another filter keeps; adit's own.",
+    ),
     flag("accessLog.fields", Group, "", "Which fields are written.")
         .without_effect("the keys below it have the effect"),
     flag("accessLog.fields.defaultMode", MODES, "keep", "What becomes of fields that are not named."),

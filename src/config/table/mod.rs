@@ -7,6 +7,7 @@ mod logs;
 mod own;
 mod pages;
 mod providers;
+mod tracing;
 mod transports;
 
 /// One flag, environment variable and key of the file.
@@ -75,6 +76,7 @@ pub const SECTIONS: &[Section] = &[
     Section { title: "Providers", flags: providers::FLAGS },
     Section { title: "API, ping and metrics", flags: pages::FLAGS },
     Section { title: "Logs", flags: logs::FLAGS },
+    Section { title: "Traces", flags: tracing::FLAGS },
     Section { title: "Connections to backends", flags: transports::FLAGS },
     Section { title: "adit's own", flags: own::FLAGS },
 ];

@@ -37,5 +37,4 @@ pub(super) const FLAGS: &[Flag] = &[
     flag("metrics.influxDB2", Family, "", "Send metrics to InfluxDB.").not_yet(OTHER_METRICS),
     flag("metrics.statsD", Family, "", "Send metrics to StatsD.").not_yet(OTHER_METRICS),
     flag("metrics.otlp", Family, "", "Send metrics by OTLP.").not_yet(OTHER_METRICS),
-    flag("tracing", Family, "", "Trace requests.").not_yet("requests are not traced"),
 ];

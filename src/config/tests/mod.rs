@@ -4,6 +4,7 @@ mod entry_points;
 mod pages;
 mod sources;
 mod table_walk;
+mod tracing;
 
 use std::io;
 use std::path::Path;

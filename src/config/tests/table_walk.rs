@@ -14,6 +14,7 @@ const BASE: &[&str] = &[
     "--ping",
     "--metrics.prometheus",
     "--accessLog",
+    "--tracing",
     "--providers.kubernetesIngress",
 ];
 
@@ -44,6 +45,10 @@ fn sample(flag: &Flag) -> String {
         "metrics.prometheus.buckets" => "1,2",
         "accessLog.filters.statusCodes" => "500-599",
         "serversTransport.rootCAs" => PEM,
+        "tracing.sampleRate" | "accessLog.filters.sampleRate" => "0.5",
+        "tracing.otlp.http.endpoint" => "http://collector:4318",
+        "tracing.otlp.grpc.endpoint" => "collector:4317",
+        key if key.starts_with("tracing.otlp.") && [".ca", ".cert", ".key"].iter().any(|end| key.ends_with(end)) => PEM,
         "configFile" => "adit.yaml",
         "limits.memory" => "512Mi",
         _ => match flag.kind {
@@ -64,7 +69,9 @@ fn sample(flag: &Flag) -> String {
 /// The base without this flag.
 fn base(flag: &Flag) -> Vec<&'static str> {
     let same = format!("--{}", key(flag));
-    BASE.iter().copied().filter(|base| base.split('=').next() != Some(&same)).collect()
+    // What is said of gRPC counts where it is what spans are sent by.
+    let grpc = flag.key.starts_with("tracing.otlp.grpc.").then_some("--tracing.otlp.grpc");
+    BASE.iter().copied().filter(|base| base.split('=').next() != Some(&same)).chain(grpc).collect()
 }
 
 fn without(flag: &Flag) -> Config {

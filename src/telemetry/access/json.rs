@@ -86,6 +86,14 @@ fn fields(record: &AccessRecord, number: u64, settings: &AccessSettings) -> Fiel
         put("KubernetesServiceName", (**service).into());
         put("KubernetesServicePort", port.as_str().into());
     }
+    if let Some(name) = record.span {
+        let (trace, span) = (name.trace.to_string(), name.span.to_string());
+        // Traefik's fields, and the names that OpenTelemetry's own log formats have for the same.
+        put("trace_id", trace.as_str().into());
+        put("span_id", span.as_str().into());
+        put("TraceId", trace.into());
+        put("SpanId", span.into());
+    }
     if let Some(refusal) = record.refusal {
         put("RefusalReason", refusal.as_str().into());
     }
@@ -93,7 +101,7 @@ fn fields(record: &AccessRecord, number: u64, settings: &AccessSettings) -> Fiel
 }
 
 /// Who the client says it is through those we trust, else its address.
-pub(super) fn client_host(record: &AccessRecord) -> String {
+pub(in crate::telemetry) fn client_host(record: &AccessRecord) -> String {
     match &record.forwarded_for {
         Some(forwarded) if !forwarded.is_empty() => forwarded.clone(),
         _ => record.client.ip().to_canonical().to_string(),
@@ -101,7 +109,7 @@ pub(super) fn client_host(record: &AccessRecord) -> String {
 }
 
 /// `Host` without and with its port; an IPv6 address keeps its brackets off.
-fn split_host(host: &str) -> (&str, Option<&str>) {
+pub(in crate::telemetry) fn split_host(host: &str) -> (&str, Option<&str>) {
     match host.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') && (!name.contains(':') || name.ends_with(']')) => {
             (name.trim_matches(['[', ']']), Some(port))
@@ -115,8 +123,10 @@ fn put_headers(fields: &mut Fields, prefix: &str, headers: &[(HeaderName, Header
         let key = format!("{prefix}{}", canonical(name.as_str()));
         let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
         match fields.get_mut(key.as_str()) {
+            // Once is enough.
+            Some(Value::String(before)) if before == REDACTED => {}
             Some(Value::String(before)) => {
-                before.push_str(", ");
+                before.push(',');
                 before.push_str(&text);
             }
             _ => _ = fields.insert(key.into(), text.into()),

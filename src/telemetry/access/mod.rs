@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+pub(super) use json::{client_host, split_host};
+
 use super::writer::{FLUSH_TIME, Line, QUEUE_LINES, Target, Writer};
 pub use record::{AccessRecord, Origin};
 pub use settings::{AccessFormat, AccessSettings, Filters, Mode, Modes};
@@ -31,11 +33,12 @@ pub struct AccessLog {
     settings: Arc<AccessSettings>,
     writer: Writer<Entry>,
     count: AtomicU64,
+    samples: AtomicU64,
 }
 
 /// A record on its way to the writer.
 struct Entry {
-    record: Box<AccessRecord>,
+    record: Arc<AccessRecord>,
     /// How many records were submitted up to this one.
     number: u64,
     settings: Arc<AccessSettings>,
@@ -56,12 +59,13 @@ impl AccessLog {
             settings: Arc::new(settings),
             writer: Writer::with_capacity("access-log", target, lines)?,
             count: AtomicU64::new(0),
+            samples: AtomicU64::new(0),
         })
     }
 
-    /// Whether such an exchange is logged. Ask before making a record.
+    /// Whether such an exchange is logged. Ask once.
     pub fn wants(&self, status: u16, retries: u32, duration: Duration) -> bool {
-        self.settings.filters.keep(status, retries, duration)
+        self.settings.filters.keep(status, retries, duration, &self.samples)
     }
 
     /// The headers of `headers` that are logged, with redacted values replaced: nothing secret enters the queue.
@@ -86,9 +90,9 @@ impl AccessLog {
     }
 
     /// Hands a record over. Never blocks: when the writer cannot keep up, the record is dropped and counted.
-    pub fn submit(&self, record: AccessRecord) {
+    pub fn submit(&self, record: impl Into<Arc<AccessRecord>>) {
         let number = self.count.fetch_add(1, Relaxed).wrapping_add(1);
-        self.writer.submit(Entry { record: Box::new(record), number, settings: self.settings.clone() });
+        self.writer.submit(Entry { record: record.into(), number, settings: self.settings.clone() });
     }
 
     /// Counts the records that were dropped.

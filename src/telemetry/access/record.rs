@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderName, HeaderValue, Method};
 
 use crate::telemetry::meters::{Refusal, TlsLabel};
+use crate::telemetry::traces::SpanName;
 
 /// One exchange.
 #[derive(Clone, Debug)]
@@ -57,6 +58,8 @@ pub struct AccessRecord {
     pub tls: Option<TlsLabel>,
     /// Why adit itself answered, or gave up.
     pub refusal: Option<Refusal>,
+    /// Its span, where requests are traced.
+    pub span: Option<SpanName>,
     /// The request's headers, as [`super::AccessLog::capture`] gave them.
     pub request_headers: Vec<(HeaderName, HeaderValue)>,
     /// The endpoint's headers, likewise.
@@ -108,6 +111,7 @@ impl AccessRecord {
             kubernetes_service: None,
             tls: None,
             refusal: None,
+            span: None,
             request_headers: Vec::new(),
             origin_headers: Vec::new(),
             response_headers: Vec::new(),
@@ -115,7 +119,7 @@ impl AccessRecord {
     }
 
     /// Its size in memory, roughly: the parts that a client can make large.
-    pub(super) fn weight(&self) -> usize {
+    pub(in crate::telemetry) fn weight(&self) -> usize {
         let headers = [&self.request_headers, &self.origin_headers, &self.response_headers];
         let headers: usize = headers.into_iter().flatten().map(|(_, value)| 64 + value.len()).sum();
         let texts = [&self.forwarded_for, &self.user].into_iter().flatten().map(String::len).sum::<usize>();

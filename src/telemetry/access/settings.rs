@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// `accessLog`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AccessSettings {
     /// `format`.
     pub format: AccessFormat,
@@ -49,7 +50,7 @@ pub enum AccessFormat {
 }
 
 /// `accessLog.filters`: an exchange is logged when any of them keeps it, or when there are none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filters {
     /// Statuses that are kept.
     pub status_codes: Vec<RangeInclusive<u16>>,
@@ -57,14 +58,27 @@ pub struct Filters {
     pub retry_attempts: bool,
     /// Exchanges that took longer are kept; zero is no such filter.
     pub min_duration: Duration,
+    /// This share of all exchanges is kept, from 0 to 1; zero is no such filter. Traefik has none.
+    pub sample_rate: f64,
 }
 
 impl Filters {
-    pub(super) fn keep(&self, status: u16, retries: u32, duration: Duration) -> bool {
-        let none = self.status_codes.is_empty() && !self.retry_attempts && self.min_duration.is_zero();
+    /// `samples` counts the exchanges that only the share can keep.
+    pub(super) fn keep(&self, status: u16, retries: u32, duration: Duration, samples: &AtomicU64) -> bool {
+        let sampled = self.sample_rate > 0.0;
+        let none = self.status_codes.is_empty() && !self.retry_attempts && self.min_duration.is_zero() && !sampled;
         none || self.status_codes.iter().any(|range| range.contains(&status))
             || (self.retry_attempts && retries > 0)
             || (!self.min_duration.is_zero() && duration > self.min_duration)
+            || (sampled && self.samples(samples.fetch_add(1, Relaxed)))
+    }
+
+    /// Whether the exchange of this number is of the share: multiples of the golden ratio, which spread evenly, so that of
+    /// any hundred exchanges one in a hundred is kept, and no pattern of theirs meets one of ours.
+    fn samples(&self, number: u64) -> bool {
+        let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        // 53 bits are what a double holds.
+        ((spread >> 11) as f64) < self.sample_rate * (1_u64 << 53) as f64
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::telemetry::meters::{Refusal, TlsLabel};
+use crate::telemetry::traces::SpanName;
 
 /// 24 July 2026, 10:33:15.25 UTC.
 fn start() -> SystemTime {
@@ -152,6 +153,23 @@ fn credentials_are_redacted_even_where_all_headers_are_kept() {
 }
 
 #[test]
+fn values_of_one_header_are_joined_as_traefik_joins_them_and_redacted_once() {
+    let mut settings = settings(AccessFormat::Json);
+    settings.headers.default = Mode::Keep;
+    let target = Target::Open(File::open("/dev/null").expect("/dev/null"));
+    let log = AccessLog::start_on(settings.clone(), target).expect("a thread");
+    let all = [("x-a", "1"), ("cookie", "one"), ("x-a", "2"), ("cookie", "two")];
+    let all = all.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+    let headers: HeaderMap = all.into_iter().fold(HeaderMap::new(), |mut headers, (name, value)| {
+        headers.append(name, value);
+        headers
+    });
+    let record = AccessRecord { request_headers: log.capture(&headers), ..record() };
+    let value: Value = serde_json::from_str(&logged(settings, [record])).expect("one object");
+    assert_eq!((&value["request_X-A"], &value["request_Cookie"]), (&json!("1,2"), &json!("REDACTED")));
+}
+
+#[test]
 fn by_default_no_header_is_captured() {
     let log = AccessLog::start_on(AccessSettings::traefik(), Target::Open(File::open("/dev/null").expect("/dev/null")))
         .expect("a thread");
@@ -165,11 +183,40 @@ fn filters_keep_when_any_of_them_does() {
         status_codes: vec![400..=499, 503..=503],
         retry_attempts: true,
         min_duration: Duration::from_millis(10),
+        sample_rate: 0.0,
     };
-    let kept = |status, retries, millis| filters.keep(status, retries, Duration::from_millis(millis));
+    let kept =
+        |status, retries, millis| filters.keep(status, retries, Duration::from_millis(millis), &AtomicU64::new(0));
     assert!(kept(404, 0, 0) && kept(503, 0, 0) && kept(200, 1, 0) && kept(200, 0, 11));
     assert!(!kept(200, 0, 10) && !kept(500, 0, 0));
-    assert!(Filters::default().keep(200, 0, Duration::ZERO));
+    assert!(Filters::default().keep(200, 0, Duration::ZERO, &AtomicU64::new(0)));
+}
+
+#[test]
+fn a_share_of_all_is_kept_besides_what_another_filter_keeps() {
+    let kept = |sample_rate| {
+        let filters = Filters { status_codes: vec![500..=599], sample_rate, ..Filters::default() };
+        let samples = AtomicU64::new(0);
+        assert!((0..100).all(|_| filters.keep(503, 0, Duration::ZERO, &samples)), "errors are all kept");
+        (0..10_000).filter(|_| filters.keep(200, 0, Duration::ZERO, &samples)).count()
+    };
+    assert_eq!((kept(0.0), kept(1.0)), (0, 10_000));
+    for (rate, expected) in [(0.01, 100), (0.5, 5_000), (0.9, 9_000)] {
+        assert!(kept(rate).abs_diff(expected) <= 3, "{rate}: {}", kept(rate));
+    }
+}
+
+#[test]
+fn a_span_is_named_as_traefik_names_it_where_there_is_one() {
+    let line = |span| {
+        let text = logged(settings(AccessFormat::Json), [AccessRecord { span, ..record() }]);
+        serde_json::from_str::<Value>(&text).expect("one object")
+    };
+    assert!(line(None).get("TraceId").is_none());
+    let value = line(Some(SpanName { trace: 0xabc_u128.into(), span: 0xdef_u64.into() }));
+    assert_eq!(value["TraceId"], "00000000000000000000000000000abc");
+    assert_eq!(value["SpanId"], "0000000000000def");
+    assert_eq!((&value["trace_id"], &value["span_id"]), (&value["TraceId"], &value["SpanId"]));
 }
 
 #[test]

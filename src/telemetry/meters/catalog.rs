@@ -66,6 +66,8 @@ catalog! {
     REQUESTS_WAITING: GAUGE "adit_requests_waiting" [] "Requests that wait for an endpoint (upstream.waitForEndpoint)";
     ENDPOINT_WAITS: COUNTER "adit_endpoint_waits_total" ["outcome"] "Waits of requests for an endpoint, by how they ended";
     LOG_DROPPED: COUNTER "adit_log_dropped_total" ["log"] "Log lines dropped because their writer could not keep up or failed";
+    SPANS_EXPORTED: COUNTER "adit_spans_exported_total" [] "Spans that the collector of traces has taken";
+    SPANS_DROPPED: COUNTER "adit_spans_dropped_total" ["reason"] "Spans that the collector of traces never got, or did not take, by reason";
     LEADER: GAUGE "adit_leader" [] "1 while this replica writes the Ingresses' status";
 
     PROCESS_CPU: COUNTER "process_cpu_seconds_total" [] "User and system CPU time spent, seconds";

@@ -219,6 +219,18 @@ closed_set! {
 }
 
 closed_set! {
+    /// `reason` of `adit_spans_dropped_total`.
+    SpanLoss {
+        /// More waited than may.
+        QueueFull = "queue_full",
+        /// The collector could not be reached, or refused the message.
+        ExportFailed = "export_failed",
+        /// The collector took the message, and not this part of it.
+        Rejected = "rejected",
+    }
+}
+
+closed_set! {
     /// `log` of `adit_log_dropped_total`.
     LogLabel {
         /// The process log.

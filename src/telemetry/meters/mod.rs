@@ -16,7 +16,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use catalog::{METRICS, Metric};
-pub use labels::{EndpointLabel, LogLabel, MethodLabel, ProtocolLabel, Refusal, Retry, SeverityLabel, TlsLabel, Wait};
+pub use labels::{
+    EndpointLabel, LogLabel, MethodLabel, ProtocolLabel, Refusal, Retry, SeverityLabel, SpanLoss, TlsLabel, Wait,
+};
 pub use own::{Own, TableSize};
 pub use series::{Sample, Series};
 pub use totals::Totals;

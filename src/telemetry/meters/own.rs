@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::catalog as c;
 use super::page::Page;
-use super::{EndpointLabel, LogLabel, Refusal, Retry, SeverityLabel, Wait};
+use super::{EndpointLabel, LogLabel, Refusal, Retry, SeverityLabel, SpanLoss, Wait};
 
 /// Bounds of `adit_event_to_swap_seconds`: 0.5 ms to 1 s.
 const SWAP_BOUNDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
@@ -26,6 +26,8 @@ pub struct Own {
     waiting: AtomicU64,
     waits: [AtomicU64; Wait::ALL.len()],
     leader: AtomicU64,
+    spans_exported: AtomicU64,
+    spans_dropped: [AtomicU64; SpanLoss::ALL.len()],
     dropped: Mutex<Vec<(LogLabel, Arc<AtomicU64>)>>,
 }
 
@@ -112,6 +114,18 @@ impl Own {
         self.leader.store(u64::from(leads), Relaxed);
     }
 
+    /// Counts spans that the collector has taken.
+    pub fn spans_exported(&self, spans: u64) {
+        self.spans_exported.fetch_add(spans, Relaxed);
+    }
+
+    /// Counts spans that it never will.
+    pub fn spans_dropped(&self, reason: SpanLoss, spans: u64) {
+        if let Some(cell) = self.spans_dropped.get(reason.index()) {
+            cell.fetch_add(spans, Relaxed);
+        }
+    }
+
     /// Shows `drops`, which the log's writer counts up.
     pub fn watch_drops(&self, log: LogLabel, drops: Arc<AtomicU64>) {
         self.dropped.lock().unwrap_or_else(PoisonError::into_inner).push((log, drops));
@@ -143,6 +157,10 @@ impl Own {
             page.number(c::ENDPOINT_WAITS, &[label.as_str()], number(cell));
         }
         page.number(c::LEADER, &[], number(&self.leader));
+        page.number(c::SPANS_EXPORTED, &[], number(&self.spans_exported));
+        for (label, cell) in SpanLoss::ALL.iter().zip(&self.spans_dropped) {
+            page.number(c::SPANS_DROPPED, &[label.as_str()], number(cell));
+        }
         let dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
         for label in LogLabel::ALL {
             let sum: u64 = dropped.iter().filter(|(log, _)| log == label).map(|(_, drops)| drops.load(Relaxed)).sum();
