@@ -27,6 +27,8 @@ const HOST: &str = "weather.lvh.me";
 /// The messages of one stream of gRPC, and the pause before each.
 const MESSAGES: usize = 5;
 const PAUSE: Duration = Duration::from_millis(100);
+/// How often a request is tried on connections that say goodbye before it is sent.
+const TRIES: u32 = 20;
 
 /// A kind of client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,12 +137,14 @@ impl Client {
     /// One request, message or stream. A connection that said goodbye before it was sent is replaced, as every client
     /// does.
     async fn ask(&mut self) -> Result<(), String> {
-        for _ in 0..3 {
+        for _ in 0..TRIES {
             if timeout(LIMIT, self.ask_once()).await.unwrap_or_else(|_| Err(format!("no answer in {LIMIT:?}")))? {
                 return Ok(());
             }
+            // Where the only pod is about to end, it says goodbye to everybody until it has.
+            tokio::time::sleep(PAUSE).await;
         }
-        Err("three connections in a row closed before the request was sent".to_owned())
+        Err(format!("{TRIES} connections in a row closed before the request was sent"))
     }
 
     /// `false`: it was not sent.
