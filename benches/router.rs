@@ -91,8 +91,8 @@ fn meters() -> Arc<Meters> {
     Meters::new(MeterSettings::default())
 }
 
-fn make(meters: &Meters) -> impl FnMut(&Arc<Route>) -> Arc<CompiledRoute> + '_ {
-    move |route| Arc::new(CompiledRoute::new(route.clone(), None, meters))
+fn make(meters: &Meters) -> impl FnMut(&Arc<Route>) -> CompiledRoute + '_ {
+    move |route| CompiledRoute::new(route.clone(), None, meters)
 }
 
 fn compile(c: &mut Criterion) {

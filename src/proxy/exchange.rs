@@ -13,7 +13,7 @@ use super::balance::Lease;
 use super::body::{RelayError, Upload, UploadState};
 use super::connection::Connection;
 use super::headers::Marks;
-use super::router::CompiledRoute;
+use super::router::Found;
 use crate::route::Action;
 use crate::telemetry::access::{AccessLog, AccessRecord, Origin};
 use crate::telemetry::meters::{MethodLabel, ProtocolLabel, Refusal, Sample};
@@ -42,7 +42,7 @@ pub(crate) struct Exchange {
     upload: Option<Rc<UploadState>>,
     sent: u64,
     retries: u32,
-    route: Option<Arc<CompiledRoute>>,
+    route: Option<Found>,
     lease: Option<Lease>,
     grpc_status: Option<u16>,
     /// For the access log, for the spans, or for both.
@@ -89,7 +89,7 @@ impl Exchange {
     }
 
     /// The route that won.
-    pub(crate) fn routed(&mut self, route: &Arc<CompiledRoute>) {
+    pub(crate) fn routed(&mut self, route: &Found) {
         if self.trace.is_some() && !route.observability.tracing {
             self.trace = None;
         }

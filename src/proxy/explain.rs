@@ -1,13 +1,11 @@
 //! What would become of a request, and why: the steps of [`super::serve`] up to the choice of an endpoint, on the
 //! snapshot that serves, for people to read. Nothing is sent, counted or logged.
 
-use std::sync::Arc;
-
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 
 use super::headers::{self, Marks, UnderscoreRejected};
-use super::router::{Candidates, CompiledRoute, Lookup, Router};
+use super::router::{Candidates, CompiledRoute, Found, Lookup, Router};
 use super::{Error, redirect, serve};
 use crate::route::{Action, HostPattern, Listener};
 
@@ -35,7 +33,7 @@ pub struct Explanation {
     /// Its path, as it is matched and forwarded; none if the head is refused.
     pub path: Option<String>,
     /// The route that wins.
-    pub route: Option<Arc<CompiledRoute>>,
+    pub route: Option<Found>,
     /// What the client gets.
     pub outcome: Outcome,
     /// The routes that were looked at.
@@ -75,7 +73,7 @@ pub fn explain(router: &Router, question: &Question<'_>) -> Explanation {
         host: authority.as_ref().map(|authority| authority.name.as_ref()),
         path: cleaned.as_deref().unwrap_or(parts.uri.path()),
     };
-    let route = router.find(&lookup).cloned();
+    let route = router.find(&lookup);
     let candidates = router.candidates(&lookup, MOST);
     let meant = lookup.host.filter(|_| !candidates.nearest.iter().any(|it| it.host != HostPattern::Any));
     Explanation {

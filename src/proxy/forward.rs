@@ -1,7 +1,6 @@
 //! Forwarding: an endpoint is leased, the request sent, and another endpoint tried where that is safe.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
 use http::request::Parts;
@@ -12,7 +11,7 @@ use super::balance::{Choice, Lease, MAX_ENDPOINTS};
 use super::body::{Body, Upload, UploadState};
 use super::exchange::{Exchange, Refused};
 use super::headers::{self, Said};
-use super::router::CompiledRoute;
+use super::router::Found;
 use super::serve::replayable;
 use super::upstream::{Answer, Failure, Reply, Sent, attempt};
 use super::waiting::for_endpoints;
@@ -51,7 +50,7 @@ impl Outgoing {
 /// Sends a request to one of the upstream's endpoints and passes its answer on.
 pub(crate) async fn forward(
     mut exchange: Box<Exchange>,
-    route: &Arc<CompiledRoute>,
+    route: &Found,
     mut outgoing: Box<Outgoing>,
 ) -> Result<Box<Response<Body>>, Refused> {
     let (Some(target), Some(request)) = (&route.upstream, &mut outgoing.request) else {

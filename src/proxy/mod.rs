@@ -214,12 +214,12 @@ impl Proxy {
         retired.retain(|router| Arc::strong_count(router) > 1);
     }
 
-    fn compile(&self, route: &Arc<Route>) -> Arc<CompiledRoute> {
+    fn compile(&self, route: &Arc<Route>) -> CompiledRoute {
         let upstream = match &route.action {
             Action::Forward(upstream) => Some(self.upstreams.state(upstream)),
             _ => None,
         };
-        Arc::new(CompiledRoute::new(route.clone(), upstream, &self.shared.meters))
+        CompiledRoute::new(route.clone(), upstream, &self.shared.meters)
     }
 
     /// Balances over these endpoints from the next request on.

@@ -1,7 +1,6 @@
 //! The life of a request, in order: checked, routed, forwarded, answered. The page to open first.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
@@ -17,7 +16,7 @@ use super::head::{self, Authority};
 use super::headers::{Marks, Said};
 use super::passes;
 use super::path;
-use super::router::{CompiledRoute, Lookup};
+use super::router::{Found, Lookup};
 use super::upgrade::Wish;
 use super::{headers, redirect, upgrade};
 use crate::route::{Action, Listener, Protocol, Upstream};
@@ -61,9 +60,9 @@ enum Next {
     /// Nothing: its answer is here.
     Answer(Box<Response<Body>>),
     /// An endpoint's answer.
-    Forward { exchange: Box<Exchange>, route: Arc<CompiledRoute>, outgoing: Box<Outgoing> },
+    Forward { exchange: Box<Exchange>, route: Found, outgoing: Box<Outgoing> },
     /// An endpoint that joins in its upgrade.
-    Tunnel { exchange: Box<Exchange>, route: Arc<CompiledRoute>, outgoing: Box<Outgoing>, wish: Box<Wish> },
+    Tunnel { exchange: Box<Exchange>, route: Found, outgoing: Box<Outgoing>, wish: Box<Wish> },
 }
 
 fn receive(connection: &Rc<Connection>, mut parts: Box<Parts>, body: ClientBody) -> Result<Next, Refused> {
@@ -134,20 +133,17 @@ fn find(
     parts: &mut Parts,
     marks: Marks,
     has_body: bool,
-) -> Result<(Option<Arc<CompiledRoute>>, Option<u16>), Error> {
+) -> Result<(Option<Found>, Option<u16>), Error> {
     let listener = &connection.listener;
     let (cleaned, authority) = read(listener, parts, marks, has_body)?;
     let port = authority.as_ref().and_then(|authority| authority.port);
-    let router = connection.worker.router();
-    let route = router
-        .find(&Lookup {
-            listener: connection.index,
-            listener_tls: listener.tls,
-            tls: connection.tls.is_some(),
-            host: authority.as_ref().map(|authority| authority.name.as_ref()),
-            path: cleaned.as_deref().unwrap_or(parts.uri.path()),
-        })
-        .cloned();
+    let route = connection.worker.find(&Lookup {
+        listener: connection.index,
+        listener_tls: listener.tls,
+        tls: connection.tls.is_some(),
+        host: authority.as_ref().map(|authority| authority.name.as_ref()),
+        path: cleaned.as_deref().unwrap_or(parts.uri.path()),
+    });
     let host = match (parts.version, parts.uri.authority()) {
         (Version::HTTP_2, Some(authority)) => HeaderValue::from_str(authority.as_str()).ok(),
         _ => None,

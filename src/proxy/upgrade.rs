@@ -1,6 +1,5 @@
 //! Upgrades: a tunnel is opened only on a 101 with the token that was asked for, and not a byte goes through before it.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use http::request::Parts;
@@ -12,7 +11,7 @@ use super::error::{Error, Fault};
 use super::exchange::{Exchange, Refused};
 use super::forward::{Outgoing, pass_on};
 use super::headers::{clean_response, has_token};
-use super::router::CompiledRoute;
+use super::router::Found;
 use super::tunnel;
 use super::upstream::{Answer, Failure, Sent, upgrade};
 use super::waiting::for_endpoints;
@@ -42,7 +41,7 @@ pub(crate) fn requested(parts: &Parts) -> Option<Wish> {
 /// Sends an upgrade request and, on its 101, joins the two connections.
 pub(crate) async fn tunnel(
     mut exchange: Box<Exchange>,
-    route: &Arc<CompiledRoute>,
+    route: &Found,
     mut outgoing: Box<Outgoing>,
     wish: Box<Wish>,
 ) -> Result<Box<Response<Body>>, Refused> {

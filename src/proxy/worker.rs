@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::admission::Ticket;
 use super::opening;
-use super::router::Router;
+use super::router::{Found, Lookup, Router};
 use super::shared::Shared;
 use super::turns::Turns;
 use super::upstream::Pool;
@@ -114,9 +114,10 @@ where
 }
 
 impl Worker {
-    /// The router of this moment. One atomic load when nothing has changed.
-    pub(crate) fn router(&self) -> Arc<Router> {
-        self.router.borrow_mut().load().clone()
+    /// The route of the table of this moment. One atomic load when nothing has changed; the snapshot itself is not held
+    /// on to, since all workers would count on one place in memory.
+    pub(crate) fn find(&self, lookup: &Lookup<'_>) -> Option<Found> {
+        self.router.borrow_mut().load().find(lookup)
     }
 
     pub(crate) fn phase(&self) -> Phase {

@@ -35,7 +35,7 @@ pub(super) fn world_at(base_path: &str) -> World {
             Action::Forward(upstream) => Some(upstreams.state(upstream)),
             _ => None,
         };
-        Arc::new(CompiledRoute::new(route.clone(), upstream, &meters))
+        CompiledRoute::new(route.clone(), upstream, &meters)
     });
     let admin = Admin::new(AdminSources {
         surface: surface(base_path),

@@ -1,7 +1,6 @@
 //! The routes that a lookup looks at, and what each lacks: for people who ask why. No request comes here.
 
 use std::cmp::Reverse;
-use std::sync::Arc;
 
 use super::host::{Entry, HostRoutes};
 use super::{CompiledRoute, Lookup, Router, suffix};
@@ -13,7 +12,7 @@ pub struct Candidate {
     /// The pattern that it stands under.
     pub host: HostPattern,
     /// The route.
-    pub compiled: Arc<CompiledRoute>,
+    pub compiled: CompiledRoute,
     /// What it lacks; nothing if it matches.
     pub lacks: Option<Lack>,
 }

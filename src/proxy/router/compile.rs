@@ -16,7 +16,7 @@ impl Router {
     pub fn compile(
         previous: Option<&Router>,
         table: &Arc<RouteTable>,
-        mut make: impl FnMut(&Arc<Route>) -> Arc<CompiledRoute>,
+        mut make: impl FnMut(&Arc<Route>) -> CompiledRoute,
     ) -> Self {
         let empty = Router::default();
         let previous = previous.unwrap_or(&empty);
@@ -38,12 +38,12 @@ impl Router {
         router
     }
 
-    fn set(&mut self, host: &VirtualHost, make: &mut impl FnMut(&Arc<Route>) -> Arc<CompiledRoute>) {
+    fn set(&mut self, host: &VirtualHost, make: &mut impl FnMut(&Arc<Route>) -> CompiledRoute) {
         let (hosts, name) = match &host.host {
             HostPattern::Exact(name) => (&mut self.exact, name),
             HostPattern::Wildcard(suffix) => (&mut self.wildcard, suffix),
             HostPattern::Any => {
-                self.any = HostRoutes::build("", &host.routes, self.any.as_deref(), make).map(Arc::new);
+                self.any = HostRoutes::build("", &host.routes, self.any.as_ref(), make);
                 return;
             }
         };
@@ -60,34 +60,36 @@ impl Router {
 }
 
 impl Hosts {
-    pub(super) fn get(&self, name: &str) -> Option<&Arc<HostRoutes>> {
+    pub(super) fn get(&self, name: &str) -> Option<&HostRoutes> {
         // Most tables have no wildcards: what is empty is not hashed for.
         if self.table.is_empty() {
             return None;
         }
+        let name = name.as_bytes();
         self.table.find(self.hasher.hash_one(name), |routes| routes.name() == name)
     }
 
     /// Puts what `build` makes of a host's routes so far in their place.
     fn set(&mut self, name: &str, build: impl FnOnce(Option<&HostRoutes>) -> Option<HostRoutes>) {
         let Self { table, hasher } = self;
-        let hash = hasher.hash_one(name);
-        match table.entry(hash, |routes| routes.name() == name, |other| hasher.hash_one(other.name())) {
+        let name = name.as_bytes();
+        match table.entry(hasher.hash_one(name), |routes| routes.name() == name, |other| hasher.hash_one(other.name()))
+        {
             Entry::Occupied(mut slot) => match build(Some(slot.get())) {
-                Some(routes) => *slot.get_mut() = Arc::new(routes),
+                Some(routes) => *slot.get_mut() = routes,
                 None => drop(slot.remove()),
             },
             Entry::Vacant(slot) => {
                 if let Some(routes) = build(None) {
-                    slot.insert(Arc::new(routes));
+                    slot.insert(routes);
                 }
             }
         }
     }
 
     fn remove(&mut self, name: &str) {
-        let hash = self.hasher.hash_one(name);
-        if let Ok(entry) = self.table.find_entry(hash, |routes| routes.name() == name) {
+        let name = name.as_bytes();
+        if let Ok(entry) = self.table.find_entry(self.hasher.hash_one(name), |routes| routes.name() == name) {
             entry.remove();
         }
     }

@@ -1,6 +1,9 @@
 //! The routes of one host, best rank first, laid out so that a lookup touches little memory.
 
+use std::ops::Deref;
 use std::sync::Arc;
+
+use triomphe::ThinArc;
 
 use super::paths::PathIndex;
 use super::{CompiledRoute, Lookup};
@@ -9,20 +12,23 @@ use crate::route::{ListenerSet, PathMatch, Rank, Route, TlsUse};
 /// Up to here the routes are tried one after the other; measured, an index does not pay before.
 pub(super) const LINEAR: usize = 16;
 
-/// The routes of one host. Never empty.
-pub(super) struct HostRoutes {
-    /// The host's name and all paths, in one piece.
-    text: Box<str>,
+/// The routes of one host, never empty; a copy is the same. One piece of memory holds what most lookups need, its name and
+/// all paths at the end: of tens of thousands of hosts few are in any cache, and each further place would be waited for.
+#[derive(Clone)]
+pub(super) struct HostRoutes(ThinArc<Routes, u8>);
+
+struct Routes {
+    /// How much of the text is the host's name.
     name: usize,
-    /// By rank. Most hosts have one alone, which is here: that is one place in memory less to go to.
+    /// By rank. Most hosts have one alone, which is here.
     first: Entry,
-    rest: Box<[Entry]>,
-    index: Option<Box<PathIndex>>,
+    /// All others, and the index of all if there are many.
+    rest: Option<ThinArc<Option<Box<PathIndex>>, Entry>>,
 }
 
 /// One route, as far as matching needs it.
 pub(super) struct Entry {
-    pub(super) compiled: Arc<CompiledRoute>,
+    pub(super) compiled: CompiledRoute,
     listeners: ListenerSet,
     /// Where its path is in the text.
     start: usize,
@@ -50,14 +56,39 @@ enum Over {
     Tls,
 }
 
-/// A route that matches.
-pub(super) struct Found<'a> {
-    pub(super) compiled: &'a Arc<CompiledRoute>,
+/// A route that was found; it holds on to its host's.
+#[derive(Clone)]
+pub struct Found {
+    host: HostRoutes,
+    position: usize,
 }
 
-impl Found<'_> {
-    fn rank(&self) -> &Rank {
-        &self.compiled.route.rank
+impl Deref for Found {
+    type Target = CompiledRoute;
+
+    fn deref(&self) -> &CompiledRoute {
+        let routes = self.host.routes();
+        &routes.entry(self.position).unwrap_or(&routes.first).compiled
+    }
+}
+
+impl std::fmt::Debug for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Found").field(&**self).finish()
+    }
+}
+
+/// The best route so far.
+pub(super) struct Best<'a> {
+    host: &'a HostRoutes,
+    position: usize,
+    rank: &'a Rank,
+}
+
+impl Best<'_> {
+    /// The route, to be kept.
+    pub(super) fn keep(&self) -> Found {
+        Found { host: self.host.clone(), position: self.position }
     }
 }
 
@@ -68,7 +99,7 @@ impl HostRoutes {
         name: &str,
         routes: &[Arc<Route>],
         previous: Option<&HostRoutes>,
-        make: &mut impl FnMut(&Arc<Route>) -> Arc<CompiledRoute>,
+        make: &mut impl FnMut(&Arc<Route>) -> CompiledRoute,
     ) -> Option<Self> {
         debug_assert!(
             routes.is_sorted_by(|a, b| a.rank <= b.rank),
@@ -77,15 +108,14 @@ impl HostRoutes {
         if routes.is_empty() {
             return None;
         }
-        let mut text =
-            String::with_capacity(name.len() + routes.iter().map(|route| path(route).1.len()).sum::<usize>());
-        text.push_str(name);
+        let mut text = Vec::with_capacity(name.len() + routes.iter().map(|route| path(route).1.len()).sum::<usize>());
+        text.extend_from_slice(name.as_bytes());
         let mut old = previous.into_iter().flat_map(Self::entries).peekable();
         let mut entries = Vec::with_capacity(routes.len());
         for route in routes {
             let (path, path_text) = path(route);
             let start = text.len();
-            text.push_str(path_text);
+            text.extend_from_slice(path_text.as_bytes());
             // Both lists are in the order of ranks, and an equal route has an equal rank.
             while old.next_if(|first| first.compiled.route.rank < route.rank).is_some() {}
             let same =
@@ -104,62 +134,88 @@ impl HostRoutes {
                 },
             });
         }
-        let text = text.into_boxed_str();
         let index = (entries.len() > LINEAR).then(|| Box::new(PathIndex::new(&entries, &text)));
         let mut entries = entries.into_iter();
         let first = entries.next()?;
-        Some(Self { text, name: name.len(), first, rest: entries.collect(), index })
+        let rest = (entries.len() > 0).then(|| ThinArc::from_header_and_iter(index, entries));
+        let routes = Routes { name: name.len(), first, rest };
+        Some(Self(ThinArc::from_header_and_slice(routes, &text)))
+    }
+
+    fn routes(&self) -> &Routes {
+        &self.0.header.header
+    }
+
+    fn text(&self) -> &[u8] {
+        &self.0.slice
     }
 
     /// The host's name.
-    pub(super) fn name(&self) -> &str {
-        self.text.get(..self.name).unwrap_or_default()
+    pub(super) fn name(&self) -> &[u8] {
+        self.text().get(..self.routes().name).unwrap_or_default()
     }
 
+    /// The better of `best` and the best of these routes that matches.
+    pub(super) fn better<'a>(&'a self, lookup: &Lookup<'_>, best: Option<Best<'a>>) -> Option<Best<'a>> {
+        let routes = self.routes();
+        if best.as_ref().is_some_and(|best| *best.rank < routes.first.compiled.route.rank) {
+            return best;
+        }
+        let Some((position, entry)) = routes.matching(lookup, self.text()) else { return best };
+        match best {
+            Some(best) if *best.rank < entry.compiled.route.rank => Some(best),
+            _ => Some(Best { host: self, position, rank: &entry.compiled.route.rank }),
+        }
+    }
+
+    /// All, by rank.
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
-        std::iter::once(&self.first).chain(&self.rest)
-    }
-
-    fn entry(&self, position: usize) -> Option<&Entry> {
-        match position {
-            0 => Some(&self.first),
-            later => self.rest.get(later - 1),
-        }
-    }
-
-    /// The better of `found` and the best of these routes that matches.
-    pub(super) fn better<'a>(&'a self, lookup: &Lookup<'_>, found: Option<Found<'a>>) -> Option<Found<'a>> {
-        if found.as_ref().is_some_and(|found| *found.rank() < self.first.compiled.route.rank) {
-            return found;
-        }
-        let Some(entry) = self.matching(lookup) else { return found };
-        match found {
-            Some(found) if *found.rank() < entry.compiled.route.rank => Some(found),
-            _ => Some(Found { compiled: &entry.compiled }),
-        }
+        self.routes().entries()
     }
 
     /// Whether an entry of these is for the path of a lookup.
     pub(super) fn has_path(&self, entry: &Entry, lookup: &Lookup<'_>) -> bool {
-        entry.matches(lookup.path, &self.text)
+        entry.matches(lookup.path, self.text())
     }
 
     /// The longest walk up in its index.
     #[cfg(test)]
     pub(super) fn deepest(&self) -> Option<usize> {
-        self.index.as_deref().map(PathIndex::deepest)
+        self.routes().index().map(PathIndex::deepest)
+    }
+}
+
+impl Routes {
+    fn rest(&self) -> &[Entry] {
+        self.rest.as_ref().map(|rest| &rest.slice).unwrap_or_default()
     }
 
-    fn matching(&self, lookup: &Lookup<'_>) -> Option<&Entry> {
-        let Some(index) = &self.index else {
-            return self.entries().find(|entry| entry.serves(lookup) && entry.matches(lookup.path, &self.text));
+    fn index(&self) -> Option<&PathIndex> {
+        self.rest.as_ref()?.header.header.as_deref()
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        std::iter::once(&self.first).chain(self.rest())
+    }
+
+    fn entry(&self, position: usize) -> Option<&Entry> {
+        match position {
+            0 => Some(&self.first),
+            later => self.rest().get(later - 1),
+        }
+    }
+
+    fn matching(&self, lookup: &Lookup<'_>, text: &[u8]) -> Option<(usize, &Entry)> {
+        let Some(index) = self.index() else {
+            let matches = |entry: &Entry| entry.serves(lookup) && entry.matches(lookup.path, text);
+            return self.entries().enumerate().find(|(_, entry)| matches(entry));
         };
-        let position = index.first(lookup.path, &self.text, |position| {
+        let position = index.first(lookup.path, text, |position| {
             self.entry(position).is_some_and(|entry| {
-                entry.serves(lookup) && (entry.path != PathKind::Regex || entry.matches(lookup.path, &self.text))
+                entry.serves(lookup) && (entry.path != PathKind::Regex || entry.matches(lookup.path, text))
             })
         })?;
-        self.entry(position)
+        Some((position, self.entry(position)?))
     }
 }
 
@@ -170,8 +226,8 @@ impl Entry {
     }
 
     /// Its path.
-    pub(super) fn path_text<'t>(&self, text: &'t str) -> &'t [u8] {
-        text.as_bytes().get(self.start..self.end).unwrap_or_default()
+    pub(super) fn path_text<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+        text.get(self.start..self.end).unwrap_or_default()
     }
 
     /// Whether it is served on this listener over this transport.
@@ -194,7 +250,7 @@ impl Entry {
         }
     }
 
-    fn matches(&self, path: &str, text: &str) -> bool {
+    fn matches(&self, path: &str, text: &[u8]) -> bool {
         let own = self.path_text(text);
         match self.path {
             PathKind::Exact => own == path.as_bytes(),

@@ -20,11 +20,12 @@ pub use candidates::{Candidate, Candidates, Lack};
 use super::upstream::state::UpstreamState;
 use crate::route::{Observability, Route, RouteTable};
 use crate::telemetry::meters::{Meters, Sample, Series};
-use host::{Found, HostRoutes};
+pub use host::Found;
+use host::{Best, HostRoutes};
 
 /// A route with what serving it needs, made once. What the usual request needs of the route is here a second time: of
 /// tens of thousands of routes, few are in any cache.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CompiledRoute {
     /// The route.
     pub route: Arc<Route>,
@@ -32,63 +33,72 @@ pub struct CompiledRoute {
     pub upstream: Option<Arc<UpstreamState>>,
     /// What is recorded of its requests.
     pub observability: Observability,
-    /// Where its service's requests are counted, if it forwards, and where its own are: from the first request on.
-    service: OnceLock<Series>,
-    router: OnceLock<Series>,
+    /// From the first request on.
+    counts: OnceLock<Counts>,
+}
+
+/// Where the requests of a route are counted.
+#[derive(Clone, Debug)]
+struct Counts {
+    router: Series,
+    /// If it forwards.
+    service: Option<Series>,
 }
 
 impl CompiledRoute {
     /// A route, and where its requests go. What is counted of its name goes on.
     pub fn new(route: Arc<Route>, upstream: Option<Arc<UpstreamState>>, meters: &Meters) -> Self {
-        let mut compiled = Self {
-            observability: route.observability,
-            upstream,
-            service: OnceLock::new(),
-            router: OnceLock::new(),
-            route,
-        };
-        let (router, service) = compiled.names();
-        let known = |series: Option<Series>| series.map_or_else(OnceLock::new, OnceLock::from);
-        compiled.router = known(meters.known_router(&router, &service));
-        compiled.service = known(compiled.own_service().and_then(|service| meters.known_service(service)));
+        let observability = route.observability;
+        let compiled = Self { route, upstream, observability, counts: OnceLock::new() };
+        if let Some(counts) = compiled.known(meters) {
+            let _ = compiled.counts.set(counts);
+        }
         compiled
     }
 
     /// Counts one exchange. `worker` is the caller's own index.
     pub fn record(&self, meters: &Meters, worker: usize, sample: &Sample) {
-        let router = self.router.get_or_init(|| {
-            let (router, service) = self.names();
-            meters.router(router, service)
-        });
-        router.record(worker, sample);
-        if let Some(service) = self.service(meters) {
+        let counts = self.counts(meters);
+        counts.router.record(worker, sample);
+        if let Some(service) = &counts.service {
             service.record(worker, sample);
         }
     }
 
     /// Counts one retry.
     pub fn retried(&self, meters: &Meters) {
-        if let Some(service) = self.service(meters) {
+        if let Some(service) = &self.counts(meters).service {
             service.retried();
         }
     }
 
+    fn counts(&self, meters: &Meters) -> &Counts {
+        self.counts.get_or_init(|| {
+            let (router, service) = self.names();
+            let router = meters.router(router.clone(), service.cloned().unwrap_or_default());
+            Counts { router, service: self.own_service().map(|service| meters.service(service.clone())) }
+        })
+    }
+
+    /// Where its requests are counted, if they have been already.
+    fn known(&self, meters: &Meters) -> Option<Counts> {
+        let (router, service) = self.names();
+        let router = meters.known_router(router, &service.cloned().unwrap_or_default())?;
+        let service = match self.own_service() {
+            Some(service) => Some(meters.known_service(service)?),
+            None => None,
+        };
+        Some(Counts { router, service })
+    }
+
     /// What its own series is called: its name and its service's.
-    fn names(&self) -> (Arc<str>, Arc<str>) {
-        let origin = &self.route.origin;
-        (origin.name.clone(), origin.service.clone().unwrap_or_default())
+    fn names(&self) -> (&Arc<str>, Option<&Arc<str>>) {
+        (&self.route.origin.name, self.route.origin.service.as_ref())
     }
 
     /// The service that it forwards to.
     fn own_service(&self) -> Option<&Arc<str>> {
         self.route.origin.service.as_ref().filter(|_| self.upstream.is_some())
-    }
-
-    fn service(&self, meters: &Meters) -> Option<&Series> {
-        self.service.get().or_else(|| {
-            let name = self.own_service()?;
-            Some(self.service.get_or_init(|| meters.service(name.clone())))
-        })
     }
 }
 
@@ -114,23 +124,23 @@ pub struct Router {
     exact: Hosts,
     /// By suffix.
     wildcard: Hosts,
-    any: Option<Arc<HostRoutes>>,
+    any: Option<HostRoutes>,
 }
 
 impl Router {
     /// The route that wins, if any matches.
-    pub fn find(&self, lookup: &Lookup<'_>) -> Option<&Arc<CompiledRoute>> {
+    pub fn find(&self, lookup: &Lookup<'_>) -> Option<Found> {
         // A listener that is TLS only has no routes in the clear.
         if lookup.listener_tls && !lookup.tls {
             return None;
         }
         let exact = lookup.host.and_then(|host| self.exact.get(host));
         let wildcard = lookup.host.and_then(|host| self.wildcard.get(suffix(host)?));
-        let mut best: Option<Found<'_>> = None;
+        let mut best: Option<Best<'_>> = None;
         for routes in [exact, wildcard, self.any.as_ref()].into_iter().flatten() {
             best = routes.better(lookup, best);
         }
-        best.map(|found| found.compiled)
+        best.map(|best| best.keep())
     }
 
     /// Whether it was compiled from a table with the same routes as this one. Costs what differs.
@@ -148,7 +158,7 @@ fn suffix(host: &str) -> Option<&str> {
 /// Hosts by name. The hash is keyed: clients choose the names that are looked up.
 #[derive(Clone, Default)]
 struct Hosts {
-    table: HashTable<Arc<HostRoutes>>,
+    table: HashTable<HostRoutes>,
     hasher: foldhash::fast::RandomState,
 }
 

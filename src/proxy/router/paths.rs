@@ -27,7 +27,7 @@ struct Node {
 }
 
 impl PathIndex {
-    pub(super) fn new(entries: &[Entry], text: &str) -> Self {
+    pub(super) fn new(entries: &[Entry], text: &[u8]) -> Self {
         let mut literal: Vec<usize> = Vec::with_capacity(entries.len());
         let mut regexes = Vec::new();
         for (position, entry) in entries.iter().enumerate() {
@@ -71,7 +71,7 @@ impl PathIndex {
 
     /// The lowest position whose path matches and that `accepts`; it is asked for regular expressions as well, whose
     /// paths are for it to match.
-    pub(super) fn first(&self, path: &str, text: &str, accepts: impl Fn(usize) -> bool) -> Option<usize> {
+    pub(super) fn first(&self, path: &str, text: &[u8], accepts: impl Fn(usize) -> bool) -> Option<usize> {
         let path = path.as_bytes();
         let mut found = usize::MAX;
         let after = self.nodes.partition_point(|node| node.text(text) <= path);
@@ -99,7 +99,7 @@ impl PathIndex {
 }
 
 impl Node {
-    fn text<'t>(&self, text: &'t str) -> &'t [u8] {
-        text.as_bytes().get(self.sample.0..self.sample.1).unwrap_or_default()
+    fn text<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+        text.get(self.sample.0..self.sample.1).unwrap_or_default()
     }
 }

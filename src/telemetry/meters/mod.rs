@@ -163,18 +163,18 @@ impl Meters {
         self.with(|kept| self.hold(&mut kept.routers, (router.into(), service.into())))
     }
 
-    /// The series of a service, if there is one already.
+    /// The series of a service, if there is one already or none is wanted.
     pub fn known_service(&self, name: &Arc<str>) -> Option<Series> {
         if !self.settings.services {
-            return None;
+            return Some(self.off.clone());
         }
         self.with(|kept| kept.services.get(name).cloned())
     }
 
-    /// The series of a router and its service, if there is one already.
+    /// The series of a router and its service, if there is one already or none is wanted.
     pub fn known_router(&self, router: &Arc<str>, service: &Arc<str>) -> Option<Series> {
         if !self.settings.routers {
-            return None;
+            return Some(self.off.clone());
         }
         self.with(|kept| kept.routers.get(&(router.clone(), service.clone())).cloned())
     }

@@ -3,6 +3,8 @@
 mod question;
 mod reasons;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -196,7 +198,7 @@ impl Told<'_> {
 }
 
 fn same(candidate: &Candidate, route: &CompiledRoute) -> bool {
-    std::ptr::eq(&*candidate.compiled, route)
+    Arc::ptr_eq(&candidate.compiled.route, &route.route)
 }
 
 /// Which host it is, and what there is for it.
