@@ -10,6 +10,8 @@ use crate::proxy::{Pressure, Proxy};
 
 /// How often it is looked at. A flood that fills the rest sooner meets the limits of its connections.
 const EVERY: Duration = Duration::from_millis(50);
+/// While memory is short, what is free goes back to the kernel every so many looks.
+const GIVE_BACK: u32 = 4;
 /// Where each kind of pressure begins, in hundredths of the limit; it ends five below.
 const CONNECTIONS: usize = 80;
 const REQUESTS: usize = 90;
@@ -38,6 +40,7 @@ pub(super) async fn watch(limit: Option<usize>, proxy: Arc<Proxy>) {
     let Some(limit) = limit else { return };
     let mut before = Pressure::None;
     let mut tick = tokio::time::interval(EVERY);
+    let mut looks = 0_u32;
     loop {
         tick.tick().await;
         let Some(held) = held() else { return };
@@ -51,6 +54,10 @@ pub(super) async fn watch(limit: Option<usize>, proxy: Arc<Proxy>) {
                 Pressure::Requests => warn!(megabytes, "memory is very short: new requests are refused"),
             }
             before = now;
+        }
+        looks = looks.wrapping_add(1);
+        if now != Pressure::None && looks.is_multiple_of(GIVE_BACK) {
+            proxy.give_back();
         }
     }
 }
