@@ -58,18 +58,20 @@ pub(crate) async fn forward(
     };
     let upstream = &target.spec;
     let safe = replayable(request.method());
-    let mut choice = Choice::new(target, request);
     let worker = exchange.connection.worker.clone();
+    let waits = !worker.shared.transport.wait_for_endpoint.is_zero();
+    let mut choice = Choice::new(target, request).sparing_draining(waits);
     target.budget.request();
     let mut last = Error::NoEndpoint;
     // The endpoint whose connection died: it may be asked again when there is no other.
     let mut died = None;
     let mut now = exchange.started;
     loop {
-        let lease = match (choice.pick(&worker.random, now), died.take()) {
-            (Some(lease), _) => lease,
-            (None, Some(endpoint)) => choice.again(endpoint, now),
-            (None, None) => match for_endpoints(&exchange, target, &mut choice, last).await {
+        let died_before = died.take();
+        let lease = choice.pick(&worker.random, now).or_else(|| choice.again(died_before?, now));
+        let lease = match lease {
+            Some(lease) => lease,
+            None => match for_endpoints(&exchange, target, &mut choice, last).await {
                 Ok(()) => {
                     now = Instant::now();
                     continue;

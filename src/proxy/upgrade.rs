@@ -52,7 +52,8 @@ pub(crate) async fn tunnel(
     let worker = exchange.connection.worker.clone();
     request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     request.headers_mut().insert(header::UPGRADE, wish.token.clone());
-    let mut choice = Choice::new(target, request);
+    let waits = !worker.shared.transport.wait_for_endpoint.is_zero();
+    let mut choice = Choice::new(target, request).sparing_draining(waits);
     target.budget.request();
     let mut last = Error::NoEndpoint;
     let (answer, lease) = loop {

@@ -15,7 +15,8 @@ use super::upstream::state::UpstreamState;
 use crate::telemetry::meters::Wait;
 
 /// Waits until the upstream has other endpoints than those of the last choice, so that the request can be tried anew.
-/// `last` is why it could not be sent so far; it is the answer where nobody may wait. Dropped, it waits no more.
+/// `last` is why it could not be sent so far; it is the answer where nobody may wait. In the end even endpoints that are
+/// about to end will do. Dropped, it waits no more.
 pub(crate) fn for_endpoints<'a>(
     exchange: &'a Exchange,
     upstream: &'a Arc<UpstreamState>,
@@ -44,6 +45,9 @@ pub(crate) fn for_endpoints<'a>(
             }
             if timeout_at(until, changed).await.is_err() {
                 waiting.outcome = Wait::Expired;
+                if choice.takes_draining() {
+                    return Ok(());
+                }
                 return Err(if upstream.endpoints().is_empty() { Error::NoEndpoint } else { last });
             }
         }

@@ -167,6 +167,24 @@ async fn a_request_whose_endpoints_all_refuse_it_waits_for_others() {
 }
 
 #[tokio::test]
+async fn where_requests_wait_an_old_pod_is_left_alone_until_the_wait_is_over() {
+    let (old, new) = (Backend::named("old").await, Backend::named("new").await);
+    let base = [ingress("app", "a.example", "/", ""), service("app", &[], "", "")].concat();
+    let leaving = slice("app", old.port(), "ready: false, serving: true, terminating: true");
+    let gateway = Gateway::start(&[base.as_str(), &leaving].concat(), &[WAITS]).await;
+    let mut client = Raw::connect(gateway.web()).await;
+    client.send(GET).await;
+    waiting(&gateway, 1).await;
+    gateway.edit(&[base.as_str(), &leaving, &slice("app", new.port(), "serving: true")].concat());
+    assert_eq!(client.answer().await.expect("an answer").text(), "new");
+    assert!(old.requests().is_empty());
+    // Where none comes in time, the old one is better than no answer.
+    let gateway = Gateway::start(&[base.as_str(), &leaving].concat(), &["--upstream.waitForEndpoint=200ms"]).await;
+    assert_eq!(get(gateway.web(), "a.example", "/").await.expect("an answer").text(), "old");
+    metric(&gateway, r#"adit_endpoint_waits_total{outcome="expired"} 1"#).await;
+}
+
+#[tokio::test]
 async fn a_wait_for_endpoints_that_go_on_refusing_ends_as_it_would_have_without() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     let manifests = route("app", "a.example", "/", &[closed.expect("a port").port()]);

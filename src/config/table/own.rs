@@ -70,7 +70,8 @@ pub(super) const FLAGS: &[Flag] = &[
         "upstream.waitForEndpoint",
         Duration,
         "0s",
-        "How long a request waits where no endpoint can be reached, before it is refused; `0s` refuses at once.",
+        "How long a request waits where no endpoint can be reached, before it is refused; `0s` refuses at once. Who waits \
+         leaves terminating endpoints alone until then.",
     ),
     flag("tls.options", Family, "", "TLS options.")
         .refused("adit has no TLS options yet, and hosts would be served without what they demand"),

@@ -43,6 +43,8 @@ pub(crate) struct Choice<'a> {
     count: usize,
     /// The list that was last chosen from.
     generation: u64,
+    /// Those that are about to end are left alone.
+    spares_draining: bool,
 }
 
 impl<'a> Choice<'a> {
@@ -55,7 +57,21 @@ impl<'a> Choice<'a> {
                 all.find(|endpoint| endpoint.session() == value).map(|endpoint| endpoint.id)
             })
         });
-        Self { upstream, session, tried: [0; MAX_ENDPOINTS], count: 0, generation: 0 }
+        Self { upstream, session, tried: [0; MAX_ENDPOINTS], count: 0, generation: 0, spares_draining: false }
+    }
+
+    /// For a request that may wait for an endpoint: one that is about to end may end before it has answered, and is its
+    /// session's alone.
+    pub(crate) fn sparing_draining(mut self, spares: bool) -> Self {
+        self.spares_draining = spares;
+        self
+    }
+
+    /// Whether there are endpoints that are about to end and were left alone so far. From now on they are not, and none
+    /// counts as tried.
+    pub(crate) fn takes_draining(&mut self) -> bool {
+        (self.tried, self.count) = ([0; MAX_ENDPOINTS], 0);
+        std::mem::take(&mut self.spares_draining) && !self.upstream.endpoints().draining.is_empty()
     }
 
     /// The endpoint to try next, leased, unless there is none or [`MAX_ENDPOINTS`] have been tried. No endpoint is
@@ -88,23 +104,32 @@ impl<'a> Choice<'a> {
             })
             // A group that is ejected as a whole is better than no answer; and so is one that is about to end.
             .or_else(|| upstream.choose(ready, untried, |_| false, turn, random, nanos))
-            .or_else(|| upstream.choose(draining, untried, |_| false, turn, random, nanos))?;
+            .or_else(|| {
+                let draining = if self.spares_draining { &[] } else { draining };
+                upstream.choose(draining, untried, |_| false, turn, random, nanos)
+            })?;
         *self.tried.get_mut(slot)? = endpoint.id;
         self.count += 1;
         Some(Lease::new(upstream.clone(), endpoint.clone(), a_try, turn, nanos))
     }
 
-    /// An endpoint once more: a connection that dies says little of its endpoint, and there may be no other.
-    pub(crate) fn again(&mut self, endpoint: Arc<EndpointState>, now: Instant) -> Lease {
+    /// An endpoint once more: a connection that dies says little of its endpoint, and there may be no other. None if it is
+    /// one that is left alone.
+    pub(crate) fn again(&mut self, endpoint: Arc<EndpointState>, now: Instant) -> Option<Lease> {
+        let ready = || self.upstream.endpoints().ready.iter().any(|ready| ready.id == endpoint.id);
+        if self.spares_draining && !ready() {
+            return None;
+        }
         let turn = self.upstream.turn.fetch_add(1, Relaxed);
         self.count += 1;
-        Lease::new(self.upstream.clone(), endpoint, false, turn, self.upstream.nanos(now))
+        Some(Lease::new(self.upstream.clone(), endpoint, false, turn, self.upstream.nanos(now)))
     }
 
-    /// Whether there are endpoints, and others than were last chosen from; if so, none counts as tried.
+    /// Whether there are endpoints to choose from, and others than there were last; if so, none counts as tried.
     pub(crate) fn may_begin_anew(&mut self) -> bool {
         let endpoints = self.upstream.endpoints();
-        let anew = endpoints.generation != self.generation && !endpoints.is_empty();
+        let some = !endpoints.ready.is_empty() || !self.spares_draining && !endpoints.draining.is_empty();
+        let anew = some && endpoints.generation != self.generation;
         if anew {
             (self.tried, self.count) = ([0; MAX_ENDPOINTS], 0);
         }
