@@ -2,8 +2,9 @@
 // checked: its status, its length, and each byte of its body.
 //
 // load address=127.0.0.1 port=P [host=NAME | hosts=FILE] [path=/] [expect=FILE] [upload=FILE] [connections=32]
-//      [seconds=2 | requests=N] [rate=0] [close=0] [tls=none|keep|full|resume] [timeout=10]
+//      [seconds=2 | requests=N] [rate=0] [close=0] [tls=none|keep|full|resume] [leave=0] [timeout=10]
 //
+// leave=1 asks for nothing: a handshake, a goodbye, and the server's end of the connection.
 // rate=0 is a closed loop: each connection asks again at once. With a rate, the latency of a request counts from when
 // it was due and not from when it was sent, so that a proxy that stalls cannot hide how many it kept waiting.
 // Prints one line of JSON. Build: cc -O2 -o load load.c -lssl -lcrypto
@@ -26,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum state { CLOSED, CONNECTING, HANDSHAKE, IDLE, WRITING, HEAD, BODY };
+enum state { CLOSED, CONNECTING, HANDSHAKE, LEAVING, IDLE, WRITING, HEAD, BODY };
 enum { HEAD_MAX = 16384, CHUNK = 262144, BUCKETS = 64 * 40 };
 
 struct connection {
@@ -42,7 +43,7 @@ struct connection {
 };
 
 static const char *address = "127.0.0.1", *path = "/", *tls = "none";
-static int port, connections = 32, closing, timeout_s = 10;
+static int port, connections = 32, closing, leaving, timeout_s = 10;
 static double seconds = 2, rate;
 static long long limit;        // requests; 0: until the time is over
 static char **hosts;
@@ -185,6 +186,12 @@ static void shake(struct connection *c) {
     int n = SSL_do_handshake(c->ssl);
     if (n == 1) {
         resumed += SSL_session_reused(c->ssl);
+        if (leaving) {
+            SSL_shutdown(c->ssl);
+            c->state = LEAVING;
+            watch(c, 0);
+            return;
+        }
         c->state = WRITING;
         write_more(c);
         return;
@@ -274,6 +281,15 @@ static void read_more(struct connection *c) {
     }
 }
 
+// The server's tickets may still come, and then its end, in whatever form.
+static void leave(struct connection *c) {
+    for (;;) {
+        ssize_t n = receive(c, scratch, CHUNK);
+        if (n < 0 && errno == EAGAIN) return;
+        if (n <= 0) { complete(c); return; }
+    }
+}
+
 static void ready(struct connection *c, unsigned events) {
     if (c->state == CONNECTING) {
         int error = 0;
@@ -285,6 +301,7 @@ static void ready(struct connection *c, unsigned events) {
         return;
     }
     if (c->state == HANDSHAKE) { shake(c); return; }
+    if (c->state == LEAVING) { leave(c); return; }
     if (c->state == WRITING && events & EPOLLOUT) write_more(c);
     if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && c->fd >= 0) {
         if (c->state == WRITING && !(events & (EPOLLHUP | EPOLLERR))) c->state = HEAD;  // an answer before the request has gone
@@ -306,6 +323,7 @@ static void parse(int argc, char **argv) {
         else if (!strcmp(name, "tls")) tls = value;
         else if (!strcmp(name, "connections")) connections = atoi(value);
         else if (!strcmp(name, "close")) closing = atoi(value);
+        else if (!strcmp(name, "leave")) leaving = atoi(value);
         else if (!strcmp(name, "timeout")) timeout_s = atoi(value);
         else if (!strcmp(name, "seconds")) seconds = atof(value);
         else if (!strcmp(name, "requests")) limit = atoll(value);
