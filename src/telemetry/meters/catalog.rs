@@ -68,7 +68,7 @@ catalog! {
     LOG_DROPPED: COUNTER "adit_log_dropped_total" ["log"] "Log lines dropped because their writer could not keep up or failed";
     SPANS_EXPORTED: COUNTER "adit_spans_exported_total" [] "Spans that the collector of traces has taken";
     SPANS_DROPPED: COUNTER "adit_spans_dropped_total" ["reason"] "Spans that the collector of traces never got, or did not take, by reason";
-    LEADER: GAUGE "adit_leader" [] "1 while this replica writes the Ingresses' status";
+    LEADER: GAUGE "adit_leader" [] "1 while this replica writes the Ingresses' statuses and Events";
 
     PROCESS_CPU: COUNTER "process_cpu_seconds_total" [] "User and system CPU time spent, seconds";
     PROCESS_OPEN_FDS: GAUGE "process_open_fds" [] "File descriptors that are open";
