@@ -70,8 +70,8 @@ pub(super) const FLAGS: &[Flag] = &[
         "upstream.waitForEndpoint",
         Duration,
         "0s",
-        "How long a request waits where no endpoint can be reached, before it is refused; `0s` refuses at once. Who waits \
-         leaves terminating endpoints alone until then.",
+        "How long a request waits where no endpoint can be reached but terminating ones, before they are asked or it is \
+         refused; `0s` does not wait.",
     ),
     flag("tls.options", Family, "", "TLS options.")
         .refused("adit has no TLS options yet, and hosts would be served without what they demand"),
