@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use adit::config::{self, Command, Config, Dialect, Flags, Migration, Shadow};
 use adit::demo::{self, Demo};
-use adit::{app, check, shadow};
+use adit::{app, check, shadow, telemetry};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -150,7 +150,7 @@ fn configure(flags: Flags) -> Result<(Config, Vec<config::Warning>), config::Err
 }
 
 fn usage(error: &config::Error) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "adit: {}", app::chain(error));
+    let _ = writeln!(std::io::stderr(), "adit: {}", telemetry::chain(error));
     ExitCode::from(USAGE)
 }
 

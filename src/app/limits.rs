@@ -2,6 +2,8 @@
 
 use std::num::NonZeroUsize;
 
+use crate::telemetry::meters::process;
+
 /// Client connections when the limit of descriptors is unknown.
 const UNKNOWN: usize = 10_000;
 
@@ -17,10 +19,8 @@ pub(super) fn workers(asked: Option<NonZeroUsize>) -> usize {
 /// Each client may need a connection to an endpoint as well, and the rest of the program needs some descriptors: just
 /// under half of the limit, however many were asked for.
 pub(super) fn connections(asked: Option<NonZeroUsize>) -> usize {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let open_files = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    let soft = open_files.and_then(|line| line.split_whitespace().next()).and_then(|soft| soft.parse::<usize>().ok());
-    let possible = soft.map_or(UNKNOWN, |soft| (soft / 20).saturating_mul(9).max(64));
+    let soft = process::number("/proc/self/limits", "Max open files");
+    let possible = soft.map_or(UNKNOWN, |soft| (soft as usize / 20).saturating_mul(9).max(64));
     asked.map_or(possible, |asked| possible.min(asked.get()))
 }
 

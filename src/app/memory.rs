@@ -7,6 +7,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use crate::proxy::{Pressure, Proxy};
+use crate::telemetry::meters::process;
 
 /// How often it is looked at. A flood that fills the rest sooner meets the limits of its connections.
 const EVERY: Duration = Duration::from_millis(50);
@@ -21,18 +22,18 @@ pub(super) fn limit(asked: Option<usize>) -> Option<usize> {
     // The second version's file, and the first one's.
     let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
     let cgroup = files.iter().find_map(|file| fs::read_to_string(file).ok()?.trim().parse::<usize>().ok());
-    let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| kilobytes(&text, "MemTotal:"));
+    let machine = kilobytes("/proc/meminfo", "MemTotal:");
     asked.or_else(|| cgroup.into_iter().chain(machine).min())
 }
 
 /// What this process holds at the moment.
 fn held() -> Option<usize> {
-    kilobytes(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
+    kilobytes("/proc/self/status", "VmRSS:")
 }
 
-fn kilobytes(text: &str, name: &str) -> Option<usize> {
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    line.split_whitespace().next()?.parse::<usize>().ok()?.checked_mul(1024)
+/// A number of kilobytes that the kernel tells, in bytes.
+fn kilobytes(file: &str, key: &str) -> Option<usize> {
+    process::number(file, key).map(|number| (number * 1024.0) as usize)
 }
 
 /// Tells the data plane how close to `limit` the process is, for as long as anybody asks.

@@ -28,8 +28,8 @@ use crate::proxy::{self, Proxy, listener};
 use crate::route::Listener;
 use crate::source;
 use crate::telemetry::access::AccessLog;
-use crate::telemetry::logs;
 use crate::telemetry::meters::{LogLabel, Meters};
+use crate::telemetry::{chain, logs};
 use crate::translate::{Settings, Translator};
 use ending::Signals;
 use view::Board;
@@ -244,18 +244,6 @@ fn run_with(
         access_log.flush();
     }
     result
-}
-
-/// An error with its causes, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 fn bind(listeners: &[Arc<Listener>]) -> Result<Vec<(usize, TcpListener)>, listener::Error> {

@@ -15,8 +15,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
-use super::escape;
 use super::writer::{FLUSH_TIME, Line, Target, Writer};
+use super::{chain, escape};
 
 /// Crates whose own events are of use only to those who work on them. They are shown from WARN on, and at TRACE from
 /// DEBUG on: below that some print whole frames, and with them cookies.
@@ -333,15 +333,8 @@ impl Visit for Fields {
         self.put(field, value.into());
     }
 
-    /// With its causes: `connect to 10.0.0.1:80: connection refused`.
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        let mut text = value.to_string();
-        let mut source = value.source();
-        while let Some(cause) = source {
-            let _ = write!(text, ": {cause}");
-            source = cause.source();
-        }
-        self.put(field, Value::String(text));
+        self.put(field, Value::String(chain(value)));
     }
 }
 

@@ -20,6 +20,7 @@ use super::h1::{H1, Lost};
 use super::h2::{H2, StreamShare};
 use super::reply::Reply;
 use crate::route::Protocol;
+use crate::telemetry::chain;
 
 /// An endpoint's answer: its head, and its body with the connection that it is read from.
 pub(crate) struct Answer {
@@ -306,15 +307,4 @@ fn refused_stream(error: &hyper::Error) -> bool {
         source = error.source();
     }
     false
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

@@ -4,7 +4,7 @@ mod catalog;
 mod labels;
 mod own;
 mod page;
-mod process;
+pub mod process;
 mod series;
 mod totals;
 mod traffic;

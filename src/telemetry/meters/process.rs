@@ -32,9 +32,7 @@ pub(super) fn write(page: &mut Page) {
     if let Ok(entries) = fs::read_dir("/proc/self/fd") {
         page.number(c::PROCESS_OPEN_FDS, &[], entries.count() as f64);
     }
-    if let Ok(limits) = fs::read_to_string("/proc/self/limits")
-        && let Some(limit) = field(&limits, "Max open files")
-    {
+    if let Some(limit) = number("/proc/self/limits", "Max open files") {
         page.number(c::PROCESS_MAX_FDS, &[], limit);
     }
 }
@@ -60,10 +58,15 @@ impl Stat {
 }
 
 fn boot_time() -> Option<f64> {
-    field(&fs::read_to_string("/proc/stat").ok()?, "btime")
+    number("/proc/stat", "btime")
 }
 
-/// The first number after `key` at the start of a line.
+/// The first number after `key` at the start of a line of a file that the kernel makes.
+pub fn number(file: &str, key: &str) -> Option<f64> {
+    field(&fs::read_to_string(file).ok()?, key)
+}
+
+/// As [`number`], of a text.
 fn field(text: &str, key: &str) -> Option<f64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(key))?;
     rest.split_ascii_whitespace().next()?.parse().ok()

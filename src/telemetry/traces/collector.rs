@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use super::{Collector, Transport};
+use crate::telemetry::chain;
 
 /// From the name's lookup to the answer's last byte.
 const SEND_TIME: Duration = Duration::from_secs(10);
@@ -251,15 +252,4 @@ fn host_of(authority: &str) -> &str {
 
 fn port(endpoint: &Uri) -> u16 {
     endpoint.port_u16().unwrap_or(if endpoint.scheme_str() == Some("https") { 443 } else { 80 })
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
