@@ -249,9 +249,10 @@ impl Exchange {
 
     /// Hands what is known to the access log and to the tracer, to each if it wants it.
     fn tell(&mut self, log: AccessRecord, duration: Duration, request_bytes: u64) {
-        let shared = self.connection.worker.shared.clone();
-        let logged = self.connection.listener.access_logs
-            && self.route.as_ref().is_none_or(|route| route.observability.access_logs);
+        let connection = self.connection.clone();
+        let shared = &connection.worker.shared;
+        let logged =
+            connection.listener.access_logs && self.route.as_ref().is_none_or(|route| route.observability.access_logs);
         let access = shared.access_log.as_ref().filter(|_| logged);
         let access = access.filter(|access| access.wants(self.status, self.retries, duration));
         let tracer = shared.tracer.as_ref();

@@ -14,7 +14,7 @@ use super::headers::{self, Said};
 use super::router::Found;
 use super::serve::replayable;
 use super::upstream::{Answer, Failure, Reply, Sent, attempt};
-use super::waiting::for_endpoints;
+use super::waiting;
 use crate::route::HostHeader;
 use crate::telemetry::meters::Retry;
 
@@ -59,8 +59,7 @@ pub(crate) async fn forward(
     let upstream = &target.spec;
     let safe = replayable(request.method());
     let worker = exchange.connection.worker.clone();
-    let waits = !worker.shared.transport.wait_for_endpoint.is_zero();
-    let mut choice = Choice::new(target, request).sparing_draining(waits);
+    let mut choice = waiting::choose(&exchange.connection, target, request);
     target.budget.request();
     let mut last = Error::NoEndpoint;
     // The endpoint whose connection died: it may be asked again when there is no other.
@@ -71,7 +70,7 @@ pub(crate) async fn forward(
         let lease = choice.pick(&worker.random, now).or_else(|| choice.again(died_before?, now));
         let lease = match lease {
             Some(lease) => lease,
-            None => match for_endpoints(&exchange, target, &mut choice, last).await {
+            None => match waiting::for_endpoints(&exchange, target, &mut choice, last).await {
                 Ok(()) => {
                     now = Instant::now();
                     continue;
@@ -106,7 +105,7 @@ pub(crate) async fn forward(
             Sent::Unanswered | Sent::Refused | Sent::Answering => return Err(exchange.refuse(error)),
         };
         if choice.tried() >= MAX_ENDPOINTS || !target.may_retry(now) {
-            if let Err(error) = for_endpoints(&exchange, target, &mut choice, error).await {
+            if let Err(error) = waiting::for_endpoints(&exchange, target, &mut choice, error).await {
                 return Err(exchange.refuse(error));
             }
             now = Instant::now();

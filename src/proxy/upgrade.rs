@@ -5,7 +5,7 @@ use std::time::Instant;
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode, Version, header};
 
-use super::balance::{Choice, MAX_ENDPOINTS};
+use super::balance::MAX_ENDPOINTS;
 use super::body::Body;
 use super::error::{Error, Fault};
 use super::exchange::{Exchange, Refused};
@@ -14,7 +14,7 @@ use super::headers::{clean_response, has_token};
 use super::router::Found;
 use super::tunnel;
 use super::upstream::{Answer, Failure, Sent, upgrade};
-use super::waiting::for_endpoints;
+use super::waiting;
 use crate::route::HostHeader;
 
 /// An upgrade that a client asks for.
@@ -52,13 +52,12 @@ pub(crate) async fn tunnel(
     let worker = exchange.connection.worker.clone();
     request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     request.headers_mut().insert(header::UPGRADE, wish.token.clone());
-    let waits = !worker.shared.transport.wait_for_endpoint.is_zero();
-    let mut choice = Choice::new(target, request).sparing_draining(waits);
+    let mut choice = waiting::choose(&exchange.connection, target, request);
     target.budget.request();
     let mut last = Error::NoEndpoint;
     let (answer, lease) = loop {
         let Some(lease) = choice.pick(&worker.random, Instant::now()) else {
-            match for_endpoints(&exchange, target, &mut choice, last).await {
+            match waiting::for_endpoints(&exchange, target, &mut choice, last).await {
                 Ok(()) => continue,
                 Err(error) => return Err(exchange.refuse(error)),
             }
@@ -83,7 +82,7 @@ pub(crate) async fn tunnel(
                     return Err(exchange.refuse(error));
                 }
                 if (choice.tried() >= MAX_ENDPOINTS || !target.may_retry(Instant::now()))
-                    && let Err(error) = for_endpoints(&exchange, target, &mut choice, error).await
+                    && let Err(error) = waiting::for_endpoints(&exchange, target, &mut choice, error).await
                 {
                     return Err(exchange.refuse(error));
                 }

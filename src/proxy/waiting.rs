@@ -5,6 +5,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::Request;
 use tokio::time::{Instant, timeout_at};
 
 use super::Error;
@@ -13,6 +14,19 @@ use super::connection::Connection;
 use super::exchange::Exchange;
 use super::upstream::state::UpstreamState;
 use crate::telemetry::meters::Wait;
+
+/// The endpoints of a request to this upstream. One that may wait for others leaves those alone that are about to end.
+pub(crate) fn choose<'a, B>(
+    connection: &Connection,
+    upstream: &'a Arc<UpstreamState>,
+    request: &Request<B>,
+) -> Choice<'a> {
+    Choice::new(upstream, request).sparing_draining(may_wait(connection))
+}
+
+fn may_wait(connection: &Connection) -> bool {
+    !connection.worker.shared.transport.wait_for_endpoint.is_zero()
+}
 
 /// Waits until the upstream has other endpoints than those of the last choice, so that the request can be tried anew.
 /// `last` is why it could not be sent so far; it is the answer where nobody may wait. In the end even endpoints that are
@@ -25,10 +39,10 @@ pub(crate) fn for_endpoints<'a>(
 ) -> Pin<Box<impl Future<Output = Result<(), Error>>>> {
     // Rare: on the heap, so that the common path stays small.
     Box::pin(async move {
-        let shared = &exchange.connection.worker.shared;
-        if shared.transport.wait_for_endpoint.is_zero() {
+        if !may_wait(&exchange.connection) {
             return Err(last);
         }
+        let shared = &exchange.connection.worker.shared;
         let own = Instant::from_std(exchange.started) + shared.transport.wait_for_endpoint;
         let until = exchange.deadline().map_or(own, |deadline| own.min(deadline));
         let Some(place) = shared.waiters.enter(&upstream.spec.id) else {

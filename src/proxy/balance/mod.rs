@@ -70,8 +70,8 @@ impl<'a> Choice<'a> {
     /// Whether there are endpoints that are about to end and were left alone so far. From now on they are not, and none
     /// counts as tried.
     pub(crate) fn takes_draining(&mut self) -> bool {
-        (self.tried, self.count) = ([0; MAX_ENDPOINTS], 0);
-        std::mem::take(&mut self.spares_draining) && !self.upstream.endpoints().draining.is_empty()
+        let takes = std::mem::take(&mut self.spares_draining) && !self.upstream.endpoints().draining.is_empty();
+        self.begin_anew_if(takes)
     }
 
     /// The endpoint to try next, leased, unless there is none or [`MAX_ENDPOINTS`] have been tried. No endpoint is
@@ -130,6 +130,10 @@ impl<'a> Choice<'a> {
         let endpoints = self.upstream.endpoints();
         let some = !endpoints.ready.is_empty() || !self.spares_draining && !endpoints.draining.is_empty();
         let anew = some && endpoints.generation != self.generation;
+        self.begin_anew_if(anew)
+    }
+
+    fn begin_anew_if(&mut self, anew: bool) -> bool {
         if anew {
             (self.tried, self.count) = ([0; MAX_ENDPOINTS], 0);
         }

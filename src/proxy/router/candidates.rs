@@ -42,13 +42,16 @@ pub struct Candidates {
 impl Router {
     /// The routes that [`Router::find`] chooses from, `most` of each kind at most. Looks at every route of the host.
     pub fn candidates(&self, lookup: &Lookup<'_>, most: usize) -> Candidates {
-        let exact = lookup.host.and_then(|host| Some((HostPattern::Exact(host.into()), self.exact.get(host)?)));
-        let wildcard = lookup.host.and_then(suffix).and_then(|suffix| {
-            let routes = self.wildcard.get(suffix)?;
-            Some((HostPattern::Wildcard(suffix.into()), routes))
-        });
-        let any = self.any.as_ref().map(|routes| (HostPattern::Any, routes));
-        let hosts: Vec<_> = [exact, wildcard, any].into_iter().flatten().collect();
+        let patterns = [
+            lookup.host.map(|host| HostPattern::Exact(host.into())),
+            lookup.host.and_then(suffix).map(|suffix| HostPattern::Wildcard(suffix.into())),
+            Some(HostPattern::Any),
+        ];
+        let hosts: Vec<_> = patterns
+            .into_iter()
+            .zip(self.routes_for(lookup.host))
+            .filter_map(|(host, routes)| Some((host?, routes?)))
+            .collect();
         let (mut matching, mut nearly, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
         let mut total = 0;
         for (host, routes) in &hosts {

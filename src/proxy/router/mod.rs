@@ -134,13 +134,18 @@ impl Router {
         if lookup.listener_tls && !lookup.tls {
             return None;
         }
-        let exact = lookup.host.and_then(|host| self.exact.get(host));
-        let wildcard = lookup.host.and_then(|host| self.wildcard.get(suffix(host)?));
         let mut best: Option<Best<'_>> = None;
-        for routes in [exact, wildcard, self.any.as_ref()].into_iter().flatten() {
+        for routes in self.routes_for(lookup.host).into_iter().flatten() {
             best = routes.better(lookup, best);
         }
         best.map(|best| best.keep())
+    }
+
+    /// The routes for exactly this host, for its suffix and for any.
+    fn routes_for(&self, host: Option<&str>) -> [Option<&HostRoutes>; 3] {
+        let exact = host.and_then(|host| self.exact.get(host));
+        let wildcard = host.and_then(|host| self.wildcard.get(suffix(host)?));
+        [exact, wildcard, self.any.as_ref()]
     }
 
     /// Whether it was compiled from a table with the same routes as this one. Costs what differs.
