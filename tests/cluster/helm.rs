@@ -1,19 +1,15 @@
-//! The chart, by Helm (`HELM`, or the one on the path): what it installs serves, and upgrades and goes without a trace.
+//! The chart, by Helm: what it installs serves, and upgrades and goes without a trace.
 
-use std::env;
-use std::process::Command;
 use std::time::Duration;
 
 use http::StatusCode;
 
 use crate::support::client::expect;
+use crate::support::helm::{CHART, SELECTOR, Uninstall, helm};
 use crate::support::install::{WEATHER, weather_ingress};
-use crate::support::kubectl::{Applied, Namespace, image, kubectl, load_balancer, rolled_out, try_kubectl};
+use crate::support::kubectl::{Applied, Namespace, image, kubectl, load_balancer, rolled_out};
 use crate::support::load::Load;
 use crate::support::{eventually, turn};
-
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/chart");
-const SELECTOR: &str = "app.kubernetes.io/instance=adit";
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cluster"]
@@ -59,12 +55,16 @@ fn arguments() -> String {
 
 /// The chart in a namespace that holds its pods to the strictest standard; gone again when the test ends.
 #[derive(Debug)]
-struct Release(Namespace);
+struct Release {
+    // Before its namespace.
+    _uninstall: Uninstall,
+    namespace: Namespace,
+}
 
 impl Release {
     fn install() -> Self {
-        let release = Self(Namespace::new("adit"));
-        kubectl(&format!("label namespace {} pod-security.kubernetes.io/enforce=restricted", release.0.0));
+        let release = Self { _uninstall: Uninstall, namespace: Namespace::new("adit") };
+        kubectl(&format!("label namespace {} pod-security.kubernetes.io/enforce=restricted", release.namespace.0));
         let image = image();
         let (name, tag) = image.rsplit_once(':').expect("the image has a tag");
         let values = format!("image.repository={name},image.tag={tag}");
@@ -73,34 +73,6 @@ impl Release {
     }
 
     fn uninstall(&self) {
-        helm(&format!("uninstall adit --namespace {} --ignore-not-found", self.0.0)).expect("an end");
+        helm(&format!("uninstall adit --namespace {} --ignore-not-found", self.namespace.0)).expect("an end");
     }
-}
-
-impl Drop for Release {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            // What is needed to understand a failure goes away with the installation.
-            for words in ["get pods -A -o wide", &format!("logs -n adit --prefix --tail=100 -l {SELECTOR}")] {
-                eprintln!("kubectl {words}\n{}", try_kubectl(words).unwrap_or_else(|error| error));
-            }
-        }
-        // Its cluster-wide objects do not go with the namespace.
-        if let Err(error) = helm("uninstall adit --namespace adit --ignore-not-found") {
-            eprintln!("helm uninstall: {error}");
-        }
-    }
-}
-
-/// Runs Helm; its words are split at spaces. What it said when it fails.
-fn helm(words: &str) -> Result<(), String> {
-    let program = env::var("HELM").unwrap_or_else(|_| "helm".to_owned());
-    let output = Command::new(&program)
-        .args(words.split(' '))
-        .output()
-        .map_err(|error| format!("{program} cannot be started: {error}"))?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
-    }
-    Ok(())
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::install::{Adit, helm};
+use crate::install::Adit;
 use crate::support::client::{Connection, get_tls};
+use crate::support::helm::helm;
 use crate::support::kubectl::{Applied, Namespace, apply, kubectl, load_balancer, rolled_out};
 use crate::support::{eventually, turn};
 use crate::visitors::Visitors;

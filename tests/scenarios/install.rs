@@ -1,18 +1,16 @@
-//! adit by its chart, and Helm as its user types it.
+//! adit by its chart, as its user installs it.
 
-use std::env;
 use std::net::SocketAddr;
-use std::process::Command;
 
 use crate::plain::client::{Answer, request};
-use crate::support::kubectl::{Namespace, image, kubectl, load_balancer, pods, rolled_out, try_kubectl};
-
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/chart");
-const SELECTOR: &str = "app.kubernetes.io/instance=adit";
+use crate::support::helm::{CHART, SELECTOR, Uninstall, helm};
+use crate::support::kubectl::{Namespace, image, kubectl, load_balancer, pods, rolled_out};
 
 /// The chart in a namespace of its own; gone again when the test ends.
 #[derive(Debug)]
 pub(crate) struct Adit {
+    _uninstall: Uninstall,
+    // After what is in it.
     _namespace: Namespace,
     /// The address of its LoadBalancer.
     pub(crate) address: String,
@@ -21,7 +19,7 @@ pub(crate) struct Adit {
 impl Adit {
     /// Installs it with these values beside the image: `key=value,…`.
     pub(crate) async fn install(values: &str) -> Self {
-        let mut adit = Self { _namespace: Namespace::new("adit"), address: String::new() };
+        let mut adit = Self { _uninstall: Uninstall, _namespace: Namespace::new("adit"), address: String::new() };
         let image = image();
         let (name, tag) = image.rsplit_once(':').expect("the image has a tag");
         let values = format!("image.repository={name},image.tag={tag},{values}");
@@ -44,21 +42,6 @@ impl Adit {
             Site { address: socket(&ip, 8080), host: "localhost" }
         };
         pods("adit", SELECTOR).iter().map(address).collect()
-    }
-}
-
-impl Drop for Adit {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            // What is needed to understand a failure goes away with the installation.
-            for words in ["get pods -A -o wide", &format!("logs -n adit --prefix --tail=50 -l {SELECTOR}")] {
-                eprintln!("kubectl {words}\n{}", try_kubectl(words).unwrap_or_else(|error| error));
-            }
-        }
-        // Its cluster-wide objects do not go with the namespace.
-        if let Err(error) = helm("uninstall adit --namespace adit --ignore-not-found") {
-            eprintln!("helm uninstall: {error}");
-        }
     }
 }
 
@@ -92,19 +75,6 @@ impl Site {
             answer => Err(format!("{target}: {} {}", answer.status, answer.text())),
         }
     }
-}
-
-/// Runs Helm; its words are split at spaces. What it said when it fails.
-pub(crate) fn helm(words: &str) -> Result<(), String> {
-    let program = env::var("HELM").unwrap_or_else(|_| "helm".to_owned());
-    let output = Command::new(&program)
-        .args(words.split(' '))
-        .output()
-        .map_err(|error| format!("{program} cannot be started: {error}"))?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
-    }
-    Ok(())
 }
 
 pub(crate) fn socket(ip: &str, port: u16) -> SocketAddr {

@@ -2,6 +2,7 @@
 
 pub(crate) mod between;
 pub(crate) mod client;
+pub(crate) mod helm;
 pub(crate) mod install;
 pub(crate) mod kubectl;
 pub(crate) mod load;
