@@ -54,9 +54,7 @@ const ROWS: &[Row] = &[
         "F6",
         "versions go back (a store restored from before)",
         "what there is now is served",
-        Not(
-            "adit lists anew after each absence of the API server; a store that was put back while one watches is not tried yet",
-        ),
+        Tests(&["a_store_that_is_put_back_to_what_it_was_is_followed_back_and_onwards"]),
     ),
     row(
         "F7",

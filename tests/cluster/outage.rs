@@ -78,10 +78,27 @@ impl Faults {
     }
 
     pub(crate) fn signal(&self, signal: &str, process: &str) {
+        let id = self.id(process);
+        let done = Command::new("kill").args([&format!("-{signal}"), &id]).status().expect("kill runs");
+        assert!(done.success(), "kill -{signal} {id}");
+    }
+
+    /// The value of an argument that a process was started with.
+    pub(crate) fn argument(&self, process: &str, name: &str) -> String {
+        let line = fs::read_to_string(format!("/proc/{}/cmdline", self.id(process))).expect("it runs");
+        line.split('\0').skip_while(|argument| *argument != name).nth(1).expect("it has that argument").to_owned()
+    }
+
+    /// Whether it runs, or is only waited for by who started it.
+    pub(crate) fn runs(&self, process: &str) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id(process))).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:") && !line.contains(['Z', 'X']))
+    }
+
+    fn id(&self, process: &str) -> String {
         let file = self.run.join(format!("{process}.pid"));
         let id = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        let done = Command::new("kill").args([&format!("-{signal}"), id.trim()]).status().expect("kill runs");
-        assert!(done.success(), "kill -{signal} {id}");
+        id.trim().to_owned()
     }
 
     /// Ends the controller that would declare the node dead after a minute without a heartbeat. In a cluster of one node

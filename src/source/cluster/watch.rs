@@ -30,8 +30,9 @@ const REFUSAL_GRACE: Duration = Duration::from_secs(30);
 const REFUSED: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(45));
 /// How soon a failed watch is tried again: the end of an outage is to be noticed within a second or two.
 const FAILED: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(1500));
-/// An API server that was away for this long may have come back with an older store, and a watch that goes on from a
-/// version of the future is told nothing: what there is then is listed anew.
+/// An API server that was away may have come back with an older store, and a watch that goes on from a version of the
+/// future is told nothing: what there is then is listed anew. Away is one that cannot be reached, however briefly, and
+/// one in whose place somebody has answered for this long that it is not there.
 const AWAY: Duration = Duration::from_secs(1);
 /// A failure so long after the last one has nothing to do with it: a watch in trouble is tried again within two seconds,
 /// and connecting may take five.
@@ -87,6 +88,7 @@ impl<K: Watched> Watch<K> {
             // and after a while without an API server.
             let mut stream = pin!(watcher::watcher(self.api.clone(), self.config()));
             while let Some(event) = stream.next().await {
+                let unreached;
                 let failure = match event {
                     Ok(event) => {
                         if matches!(event, watcher::Event::InitDone) {
@@ -108,6 +110,7 @@ impl<K: Watched> Watch<K> {
                         if matches!(error, watcher::Error::WatchFailed(_) | watcher::Error::WatchError(_)) {
                             away_since = None;
                         }
+                        unreached = is_unreached(&error);
                         Failure::of(&error)
                     }
                 };
@@ -148,7 +151,7 @@ impl<K: Watched> Watch<K> {
                             return Unheard;
                         }
                         sleep(failed.wait().max(wish.min(LONGEST_WISH))).await;
-                        if now.duration_since(since) >= AWAY {
+                        if unreached || now.duration_since(since) >= AWAY {
                             break;
                         }
                     }
@@ -282,6 +285,16 @@ impl Failure {
                 Self::Other(format!("{code} {said}"), Duration::from_secs(wish.into()))
             }
         }
+    }
+}
+
+/// Whether nobody answered. A watch that is cut and begins again at once has met an API server that was there all along.
+fn is_unreached(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => {
+            !matches!(error, kube::Error::Api(_))
+        }
+        _ => false,
     }
 }
 
