@@ -26,6 +26,7 @@
 - --ping=true
 {{- include "adit.pages" . }}
 {{- include "adit.logs" . }}
+{{- include "adit.tracing" . }}
 {{- range .Values.additionalArguments }}
 - {{ . | quote }}
 {{- end }}
@@ -97,7 +98,7 @@
 {{- if not (kindIs "invalid" $transport.keepAliveMaxTime) }}
 - {{ $flag }}.transport.keepAliveMaxTime={{ $transport.keepAliveMaxTime }}
 {{- end }}
-{{- range $key := list "metrics" "accessLogs" }}
+{{- range $key := list "metrics" "accessLogs" "tracing" }}
 {{- if not (dig "observability" $key true $port) }}
 - {{ $flag }}.observability.{{ $key }}=false
 {{- end }}
@@ -222,6 +223,61 @@
 {{- range $name, $mode := .fields.headers.names }}
 - --accessLog.fields.headers.names.{{ $name }}={{ $mode }}
 {{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "adit.tracing" -}}
+{{- with .Values.tracing }}
+{{- if .otlp.enabled }}
+- --tracing=true
+{{- if .addInternals }}
+- --tracing.addInternals=true
+{{- end }}
+{{- with .serviceName }}
+- {{ printf "--tracing.serviceName=%s" . | quote }}
+{{- end }}
+{{- if not (kindIs "invalid" .sampleRate) }}
+- --tracing.sampleRate={{ .sampleRate }}
+{{- end }}
+{{- range $name, $value := .resourceAttributes }}
+- {{ printf "--tracing.resourceAttributes.%s=%s" $name $value | quote }}
+{{- end }}
+{{- range $key := list "capturedRequestHeaders" "capturedResponseHeaders" "safeQueryParams" }}
+{{- with get $.Values.tracing $key }}
+- {{ printf "--tracing.%s=%s" $key (join "," .) | quote }}
+{{- end }}
+{{- end }}
+{{- if .otlp.grpc.enabled }}
+- --tracing.otlp.grpc=true
+{{- if .otlp.grpc.insecure }}
+- --tracing.otlp.grpc.insecure=true
+{{- end }}
+{{- include "adit.collector" (list "--tracing.otlp.grpc" .otlp.grpc) }}
+{{- else if .otlp.http.enabled }}
+{{- include "adit.collector" (list "--tracing.otlp.http" .otlp.http) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "adit.collector" -}}
+{{- $flag := index . 0 }}
+{{- with index . 1 }}
+{{- with .endpoint }}
+- {{ printf "%s.endpoint=%s" $flag . | quote }}
+{{- end }}
+{{- range $name, $value := .headers }}
+- {{ printf "%s.headers.%s=%s" $flag $name $value | quote }}
+{{- end }}
+{{- $tls := .tls }}
+{{- range $key := list "ca" "cert" "key" }}
+{{- with get $tls $key }}
+- {{ printf "%s.tls.%s=%s" $flag $key . | quote }}
+{{- end }}
+{{- end }}
+{{- if .tls.insecureSkipVerify }}
+- {{ $flag }}.tls.insecureSkipVerify=true
 {{- end }}
 {{- end }}
 {{- end }}

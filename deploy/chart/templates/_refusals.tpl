@@ -55,6 +55,25 @@
 {{ fail "metrics.prometheus.prometheusRule is about the job of the ServiceMonitor: set metrics.prometheus.serviceMonitor.enabled to true" }}
 {{- end -}}
 {{- end -}}
+{{- with .Values.tracing -}}
+{{- $more := omit . "otlp" "addInternals" "sampleRate" | values | compact -}}
+{{- if and (not .otlp.enabled) (or $more .addInternals (not (kindIs "invalid" .sampleRate)) .otlp.http.enabled .otlp.grpc.enabled) -}}
+{{ fail "tracing says what is traced or where spans go, and nothing is traced: set tracing.otlp.enabled to true" }}
+{{- end -}}
+{{- if and .otlp.http.enabled .otlp.grpc.enabled -}}
+{{ fail "tracing.otlp.http.enabled and tracing.otlp.grpc.enabled exclude each other: spans go one way" }}
+{{- end -}}
+{{- range $way := list "http" "grpc" -}}
+{{- with get $.Values.tracing.otlp $way -}}
+{{- if and (not .enabled) (or .endpoint .headers .insecure .tls.ca .tls.cert .tls.key .tls.insecureSkipVerify) -}}
+{{ fail (printf "tracing.otlp.%s says how spans are sent, and they are not sent so: set tracing.otlp.%s.enabled to true" $way $way) }}
+{{- end -}}
+{{- if and .tls.cert (not .tls.key) -}}
+{{ fail (printf "tracing.otlp.%s.tls.cert is nothing without its key: set tracing.otlp.%s.tls.key" $way $way) }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- with .Values.autoscaling -}}
 {{- if .enabled -}}
 {{- if gt (int .minReplicas) (int .maxReplicas) -}}
