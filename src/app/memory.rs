@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use crate::proxy::{Pressure, Proxy};
-use crate::telemetry::meters::process;
+use crate::telemetry::meters::{Refusal, process};
 
 /// How often it is looked at. A flood that fills the rest sooner meets the limits of its connections.
 const EVERY: Duration = Duration::from_millis(50);
@@ -48,11 +48,25 @@ pub(super) async fn watch(limit: Option<usize>, proxy: Arc<Proxy>) {
         let now = pressure(held, limit, before);
         if now != before {
             proxy.press(now);
-            let megabytes = held >> 20;
+            let (megabytes, of) = (held >> 20, limit >> 20);
             match now {
                 Pressure::None => info!(megabytes, "there is memory again: everybody is served"),
-                Pressure::Connections => warn!(megabytes, "memory is short: new connections are refused"),
-                Pressure::Requests => warn!(megabytes, "memory is very short: new requests are refused"),
+                Pressure::Connections => {
+                    warn!(
+                        megabytes,
+                        of,
+                        "memory is short: new connections are refused; {}",
+                        Refusal::Memory.explain().mend
+                    );
+                }
+                Pressure::Requests => {
+                    warn!(
+                        megabytes,
+                        of,
+                        "memory is very short: new requests are refused; {}",
+                        Refusal::Memory.explain().mend
+                    );
+                }
             }
             before = now;
         }

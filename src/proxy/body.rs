@@ -1,6 +1,7 @@
 //! Bodies on their way through: an upload from the client, an answer to it. Frames are passed on as they come; what is
 //! kept is counts, a deadline, and the end.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -271,6 +272,15 @@ impl Default for Body {
 impl From<&'static str> for Body {
     fn from(text: &'static str) -> Self {
         Self::Text((!text.is_empty()).then(|| Bytes::from_static(text.as_bytes())))
+    }
+}
+
+impl From<Cow<'static, str>> for Body {
+    fn from(text: Cow<'static, str>) -> Self {
+        match text {
+            Cow::Borrowed(text) => Self::from(text),
+            Cow::Owned(text) => Self::from(Bytes::from(text)),
+        }
     }
 }
 

@@ -210,6 +210,11 @@ impl Counted {
         worker.shared.open_connections[index].opened();
         Self { worker: worker.clone(), index }
     }
+
+    /// Where it came to.
+    pub(crate) fn listener(&self) -> &Listener {
+        &self.worker.shared.listeners[self.index]
+    }
 }
 
 impl Drop for Counted {

@@ -1,12 +1,16 @@
 //! Everything that can go wrong with a request: whose fault it is, what the client sees, and whether another endpoint
 //! may be tried. Matched exhaustively, and only here.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io;
 
 use http::StatusCode;
 
+use super::h1::MAX_TARGET;
+use super::head::{MAX_FIELDS, MAX_METHOD};
 use super::path::BadPath;
-use crate::route::RefusalReason;
+use crate::route::{Listener, RefusalReason};
 use crate::telemetry::meters::Refusal;
 
 /// What went wrong with one request.
@@ -103,7 +107,44 @@ pub enum Fault {
     Internal,
 }
 
+/// What stands for a rule where all are meant.
+const ANY: &str = "…";
+
 impl Error {
+    /// One of each, for the handbook: a rule that is broken is `…`.
+    pub const EACH: [Self; 30] = [
+        Self::BadFraming(ANY),
+        Self::BodyMalformed,
+        Self::BadHost(ANY),
+        Self::BadPath(BadPath::MalformedEscape),
+        Self::UnderscoreHeader,
+        Self::Expectation,
+        Self::BadRequest(ANY),
+        Self::TransferCoding,
+        Self::HeadTooLarge,
+        Self::TargetTooLong,
+        Self::MethodNotAllowed,
+        Self::MethodNotImplemented,
+        Self::BodyStalled,
+        Self::ClientGone,
+        Self::NoRoute,
+        Self::Refused(RefusalReason::NoService),
+        Self::Refused(RefusalReason::NoPort),
+        Self::Refused(RefusalReason::ExternalName),
+        Self::Refused(RefusalReason::Unsupported),
+        Self::Refused(RefusalReason::UnsupportedPolicy),
+        Self::NoEndpoint,
+        Self::Connect(io::ErrorKind::ConnectionRefused),
+        Self::ConnectTimeout,
+        Self::UpstreamTls,
+        Self::ResponseTimeout,
+        Self::UpstreamClosed,
+        Self::UpstreamProtocol,
+        Self::ShortOfMemory,
+        Self::Loop,
+        Self::Internal,
+    ];
+
     /// The status that the client sees. 499 is only ever logged.
     pub fn status(self) -> StatusCode {
         match self {
@@ -140,14 +181,40 @@ impl Error {
         }
     }
 
-    /// The body that the client sees: Traefik's texts, which say nothing of the inside.
-    pub fn body(self) -> &'static str {
-        match self {
-            Self::NoRoute => "404 page not found\n",
-            Self::NoEndpoint => "no available server\n",
-            Self::ClientGone => "Client Closed Request",
-            _ => self.status().canonical_reason().unwrap_or_default(),
-        }
+    /// The body that the client sees. What it can mend itself it is told, with the limits of the entry point; of all else
+    /// it gets Traefik's texts, which say nothing of the inside.
+    pub fn body(self, limits: &Listener) -> Cow<'static, str> {
+        let status = self.status().canonical_reason().unwrap_or_default();
+        let text = match self {
+            Self::NoRoute => return "404 page not found\n".into(),
+            Self::NoEndpoint => return "no available server\n".into(),
+            Self::ClientGone => return "Client Closed Request".into(),
+            Self::Refused(_)
+            | Self::Connect(_)
+            | Self::ConnectTimeout
+            | Self::UpstreamTls
+            | Self::ResponseTimeout
+            | Self::UpstreamClosed
+            | Self::UpstreamProtocol
+            | Self::ShortOfMemory
+            | Self::Internal => return status.into(),
+            Self::BadRequest(rule) | Self::BadFraming(rule) | Self::BadHost(rule) => format!("{status}: {rule}"),
+            Self::BadPath(why) => format!("{status}: {why}"),
+            Self::UnderscoreHeader => format!("{status}: a header's name has an underscore; use hyphens"),
+            Self::HeadTooLarge => format!(
+                "{status}: at most {} bytes and {MAX_FIELDS} fields; send fewer or smaller ones, cookies first",
+                limits.max_header_bytes
+            ),
+            Self::TargetTooLong => format!("{status}: at most {MAX_TARGET} bytes; send the rest in a body"),
+            Self::MethodNotAllowed => format!("{status}: CONNECT, TRACE and TRACK are not served"),
+            Self::MethodNotImplemented => format!("{status}: a method has at most {MAX_METHOD} bytes"),
+            Self::TransferCoding => format!("{status}: the only transfer coding is chunked"),
+            Self::Expectation => format!("{status}: the only expectation is 100-continue"),
+            Self::BodyStalled => too_slow(status, limits),
+            Self::BodyMalformed => format!("{status}: the body breaks its framing, or ends before its length"),
+            Self::Loop => format!("{status}: the request comes back to where it was, again and again"),
+        };
+        (text + "\n").into()
     }
 
     /// Whose fault it is.
@@ -220,4 +287,16 @@ impl Error {
 
 fn client_closed_request() -> StatusCode {
     StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
+/// A body that is late, and how long it may take.
+fn too_slow(status: &str, limits: &Listener) -> String {
+    let mut text = format!("{status}: the body did not arrive in time");
+    let (pause, whole) = (limits.timeouts.body_idle, limits.timeouts.read);
+    for (what, limit) in [("a pause within it", pause), ("the whole request", whole)] {
+        if !limit.is_zero() {
+            let _ = write!(text, "; {what} may last {limit:?}");
+        }
+    }
+    text
 }

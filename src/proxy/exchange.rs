@@ -68,7 +68,8 @@ impl Exchange {
         let tracer = shared.tracer.as_ref().filter(|_| connection.listener.tracing);
         let trace = tracer.map(|tracer| tracer.begin(&parts.headers));
         let sampled = trace.as_ref().is_some_and(|trace| trace.is_sampled());
-        let log = (access.is_some() || sampled).then(|| Box::new(record(access, connection, parts)));
+        let told = access.is_some() || sampled || tracing::enabled!(tracing::Level::DEBUG);
+        let log = told.then(|| Box::new(record(access, connection, parts)));
         Box::new(Self {
             connection: connection.clone(),
             started: Instant::now(),
@@ -105,7 +106,13 @@ impl Exchange {
     }
 
     /// The endpoint that was asked last gave no answer.
-    pub(crate) fn unanswered(&mut self, error: Error, now: Instant) {
+    pub(crate) fn unanswered(&mut self, error: Error, lease: &Lease, now: Instant) {
+        let endpoint = lease.endpoint();
+        tracing::debug!(endpoint = %endpoint.address, %error, "an endpoint failed a request");
+        if let Some(log) = &mut self.log {
+            let (url, address) = (endpoint.url(), endpoint.address.to_string());
+            log.origin = Some(Origin { url, address, status: None, bytes: 0, duration: Duration::ZERO });
+        }
         if let Some(trace) = &mut self.trace {
             trace.failed(error.reason(), now.saturating_duration_since(self.started));
         }
@@ -148,6 +155,26 @@ impl Exchange {
             tracer.answered(trace, self.status, headers);
         }
         self.lease = Some(lease);
+    }
+
+    /// Tells whoever looks for the cause what was refused, where, why, and what to do. The query may hold secrets.
+    pub(crate) fn tell_refusal(&self, error: Error) {
+        let Some(log) = &self.log else { return };
+        let route = self.route.as_ref().map(|route| &route.route.origin);
+        tracing::debug!(
+            entryPointName = %log.entry_point,
+            peer = %log.client,
+            method = %log.method,
+            host = log.host,
+            path = log.path.split('?').next(),
+            routerName = route.map(|route| &*route.name),
+            serviceName = route.and_then(|route| route.service.as_deref()),
+            endpoint = log.origin.as_ref().map(|origin| &*origin.address),
+            status = error.status().as_u16(),
+            reason = error.reason().as_str(),
+            "refused: {error}; {}",
+            error.reason().explain().mend
+        );
     }
 
     /// Leaves the answer to whoever makes refusals.
@@ -277,7 +304,7 @@ impl Exchange {
         log.response_bytes = self.sent;
         log.retries = self.retries;
         log.refusal = self.reason;
-        if let Some(origin) = &mut log.origin {
+        if let Some(origin) = log.origin.as_mut().filter(|origin| origin.status.is_some()) {
             origin.bytes = self.sent;
         }
         if let Some(route) = &self.route {

@@ -48,7 +48,7 @@ pub enum Outcome {
     /// The answer of an endpoint.
     Forward,
     /// A redirect.
-    Redirect(StatusCode, Option<HeaderValue>),
+    Redirect(StatusCode, HeaderValue),
     /// One of adit's own pages.
     Internal,
     /// 200 of adit's own: an OPTIONS that may be passed on no further (RFC 9110 §7.6.2).
@@ -117,10 +117,10 @@ fn outcome(route: &CompiledRoute, question: &Question<'_>, marks: Marks) -> Outc
     }
     match &route.route.action {
         Action::Forward(_) => Outcome::Refuse(Error::NoEndpoint),
-        Action::Redirect(redirect) => {
-            let (status, location) = redirect::target(redirect, parts);
-            Outcome::Redirect(status, location)
-        }
+        Action::Redirect(redirect) => match redirect::target(redirect, parts) {
+            Ok((status, location)) => Outcome::Redirect(status, location),
+            Err(error) => Outcome::Refuse(error),
+        },
         Action::Internal(_) => Outcome::Internal,
         Action::Refuse(reason) => Outcome::Refuse(Error::Refused(*reason)),
     }

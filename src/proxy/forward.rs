@@ -94,7 +94,7 @@ pub(crate) async fn forward(
         };
         now = Instant::now();
         let Failure { error, sent } = failure;
-        exchange.unanswered(error, now);
+        exchange.unanswered(error, &lease, now);
         if error.fault() == super::error::Fault::Upstream {
             lease.failed(now);
         }

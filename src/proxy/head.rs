@@ -14,9 +14,9 @@ use super::headers::Marks;
 /// The most bytes of a host: a DNS name is at most 253, and a dot and brackets are allowed for.
 const MAX_HOST: usize = 255;
 /// The most header fields; HTTP/1 has this limit in its parser.
-const MAX_FIELDS: usize = 100;
+pub(super) const MAX_FIELDS: usize = 100;
 /// The longest method that is passed on.
-const MAX_METHOD: usize = 32;
+pub(super) const MAX_METHOD: usize = 32;
 
 /// The host that a request is for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,6 +17,7 @@ use super::proxy_protocol::{self, Header};
 use super::watch::{Wait, Watch, guarded};
 use super::worker::Worker;
 use super::{http1, http2};
+use crate::telemetry::chain;
 use crate::telemetry::meters::{Refusal, TlsLabel};
 
 /// RFC 9113 §3.4.
@@ -46,19 +47,26 @@ pub(crate) fn spawn(worker: &Rc<Worker>, index: usize, stream: TcpStream, peer: 
         let reason = match guarded(life, watch).await {
             Ok(Ok(())) => None,
             Ok(Err(error)) => {
-                tracing::debug!(%peer, %error, "connection ended");
+                tracing::debug!(entryPointName = name(&counted), %peer, "connection ended: {}", chain(&error));
                 error.reason()
             }
             Err(wait) => {
-                tracing::debug!(%peer, ?wait, "connection timed out");
+                tracing::debug!(entryPointName = name(&counted), %peer, ?wait, "connection timed out");
                 overdue(wait)
             }
         };
         if let Some(reason) = reason {
             counted.worker.shared.meters.own().refused(reason);
+            let mend = reason.explain().mend;
+            tracing::debug!(entryPointName = name(&counted), %peer, %reason, "a connection is refused; {mend}");
         }
         drop(counted);
     });
+}
+
+/// Where it came to.
+fn name(connection: &Counted) -> &str {
+    &connection.listener().name
 }
 
 /// Why a connection ended otherwise than by its own will.
@@ -68,9 +76,9 @@ pub(crate) enum Ended {
     Io(#[from] io::Error),
     #[error("the PROXY protocol header is malformed")]
     ProxyHeader,
-    #[error("TLS: {0}")]
+    #[error("TLS")]
     Tls(#[source] io::Error),
-    #[error("HTTP: {0}")]
+    #[error("HTTP")]
     Http(#[from] hyper::Error),
     #[error("too many streams were taken back")]
     Flood,

@@ -8,32 +8,27 @@ use super::body::Body;
 use super::exchange::Exchange;
 use super::head::parse_authority;
 use crate::route::Redirect;
-use crate::telemetry::meters::Refusal;
 
-/// 301 for GET and 308 for the rest when permanent, else 302 and 307; 400 without a host to redirect to.
-pub(crate) fn answer(exchange: &mut Exchange, redirect: &Redirect, parts: &Parts) -> Response<Body> {
+/// Leads elsewhere.
+pub(crate) fn answer(exchange: &mut Exchange, redirect: &Redirect, parts: &Parts) -> Result<Response<Body>, Error> {
     let mut response = Response::new(Body::empty());
-    let (status, location) = target(redirect, parts);
+    let (status, location) = target(redirect, parts)?;
     *response.status_mut() = status;
-    let reason = location.is_none().then_some(Refusal::BadHost);
-    if let Some(location) = location {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    exchange.refused(response.status(), reason, 0);
-    response
+    response.headers_mut().insert(header::LOCATION, location);
+    exchange.refused(response.status(), None, 0);
+    Ok(response)
 }
 
-/// The status, and where it leads to.
-pub(super) fn target(redirect: &Redirect, parts: &Parts) -> (StatusCode, Option<HeaderValue>) {
-    let location = location(redirect, parts);
-    let status = match (&location, redirect.permanent, parts.method == Method::GET) {
-        (None, ..) => StatusCode::BAD_REQUEST,
-        (_, true, true) => StatusCode::MOVED_PERMANENTLY,
-        (_, true, false) => StatusCode::PERMANENT_REDIRECT,
-        (_, false, true) => StatusCode::FOUND,
-        (_, false, false) => StatusCode::TEMPORARY_REDIRECT,
+/// The status, and where it leads to: 301 for GET and 308 for the rest when permanent, else 302 and 307.
+pub(super) fn target(redirect: &Redirect, parts: &Parts) -> Result<(StatusCode, HeaderValue), Error> {
+    let location = location(redirect, parts).ok_or(Error::BadHost("no Host to redirect to"))?;
+    let status = match (redirect.permanent, parts.method == Method::GET) {
+        (true, true) => StatusCode::MOVED_PERMANENTLY,
+        (true, false) => StatusCode::PERMANENT_REDIRECT,
+        (false, true) => StatusCode::FOUND,
+        (false, false) => StatusCode::TEMPORARY_REDIRECT,
     };
-    (status, location)
+    Ok((status, location))
 }
 
 /// Only a host that passes as one is repeated to the client.

@@ -97,7 +97,10 @@ fn receive(connection: &Rc<Connection>, mut parts: Box<Parts>, body: ClientBody)
     match &route.route.action {
         // Without an upstream there is no endpoint either.
         Action::Forward(_) => Err(exchange.refuse(Error::NoEndpoint)),
-        Action::Redirect(redirect) => Ok(Next::Answer(Box::new(redirect::answer(&mut exchange, redirect, &parts)))),
+        Action::Redirect(redirect) => match redirect::answer(&mut exchange, redirect, &parts) {
+            Ok(response) => Ok(Next::Answer(Box::new(response))),
+            Err(error) => Err(exchange.refuse(error)),
+        },
         Action::Internal(page) => {
             let response = (connection.worker.shared.internal)(*page, &parts);
             exchange.refused(response.status(), None, response.body().len());
@@ -267,15 +270,16 @@ fn prepare(
 
 /// The answer to a request that is not forwarded, or whose endpoint failed.
 fn refuse((mut exchange, error): Refused) -> Box<Response<Body>> {
-    let response = refusal(error, !exchange.connection.http2);
-    tracing::debug!(peer = %exchange.connection.peer, status = error.status().as_u16(), %error, "refused");
-    exchange.refused(error.status(), Some(error.reason()), error.body().len());
+    let response = refusal(error, &exchange.connection);
+    let bytes = response.body().size_hint().exact().unwrap_or_default();
+    exchange.tell_refusal(error);
+    exchange.refused(error.status(), Some(error.reason()), usize::try_from(bytes).unwrap_or_default());
     response
 }
 
-/// What a client is told of an error. `http_1` is whether its connection is all that the request has.
-pub(crate) fn refusal(error: Error, http_1: bool) -> Box<Response<Body>> {
-    let mut response = Box::new(Response::new(Body::from(error.body())));
+/// What a client is told of an error.
+pub(crate) fn refusal(error: Error, connection: &Connection) -> Box<Response<Body>> {
+    let mut response = Box::new(Response::new(Body::from(error.body(&connection.listener))));
     *response.status_mut() = error.status();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -286,7 +290,8 @@ pub(crate) fn refusal(error: Error, http_1: bool) -> Box<Response<Body>> {
     if let Some(seconds) = error.retry_after() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if error.closes() && http_1 {
+    // All that the request has, over HTTP/1, is its connection.
+    if error.closes() && !connection.http2 {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response

@@ -74,7 +74,7 @@ pub(crate) async fn tunnel(
                 break (answer, lease);
             }
             Err(Failure { error, sent }) => {
-                exchange.unanswered(error, Instant::now());
+                exchange.unanswered(error, &lease, Instant::now());
                 if error.fault() == Fault::Upstream {
                     lease.failed(Instant::now());
                 }

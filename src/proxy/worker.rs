@@ -280,7 +280,7 @@ async fn accept(worker: Rc<Worker>, listener: usize, socket: TcpListener, mut ph
             }
             Err(error) if connection_error(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "accept a connection");
+                tracing::warn!(%error, "accept a connection; it is tried again: look at open files and memory");
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
         }
@@ -349,6 +349,9 @@ fn admit(worker: &Worker, listener: usize, peer: SocketAddr) -> Option<Ticket> {
         Ok(ticket) => Some(ticket),
         Err(refusal) => {
             shared.meters.own().refused(refusal);
+            let name = shared.listeners.get(listener).map(|listener| &*listener.name);
+            let mend = refusal.explain().mend;
+            tracing::debug!(entryPointName = name, %peer, reason = %refusal, "a connection is refused; {mend}");
             None
         }
     }

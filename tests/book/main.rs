@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use adit::config::table::{Flag, Kind, SECTIONS, Status};
-use adit::route::Code;
+use adit::proxy::Error;
+use adit::route::{Code, Listener};
 use adit::telemetry::meters::{METRICS, MethodLabel, ProtocolLabel, Refusal, Retry, SpanLoss, Wait};
 use adit::translate::{ANNOTATIONS, Annotation, Scope, Support};
 
@@ -62,10 +63,30 @@ fn the_page_of_problems_has_them_all() {
 }
 
 #[test]
+fn the_page_of_troubleshooting_has_every_answer_of_adits_own() {
+    hold("troubleshooting.md", "answers", &answers());
+}
+
+#[test]
+fn the_answers_leave_out_no_error_of_a_request() {
+    let source = fs::read_to_string(root().join("src/proxy/error.rs")).expect("a readable source file");
+    let (_, rest) = source.split_once("pub enum Error {\n").expect("the enum of errors");
+    let (body, _) = rest.split_once("\n}").expect("its end");
+    let variants = body.lines().filter_map(|line| line.trim().strip_suffix(','));
+    let name = |text: &str| text.split('(').next().unwrap_or_default().to_owned();
+    let mut variants: Vec<String> = variants.filter(|line| !line.starts_with("//")).map(name).collect();
+    let mut told: Vec<String> = Error::EACH.iter().map(|error| name(&format!("{error:?}"))).collect();
+    variants.sort_unstable();
+    told.sort_unstable();
+    told.dedup();
+    assert!(variants.len() > 20, "{variants:?}");
+    assert_eq!(told, variants, "Error::EACH");
+}
+
+#[test]
 fn every_value_of_a_label_is_explained() {
     let page = page("metrics.md");
-    let reasons =
-        Refusal::ALL.iter().map(|reason| reason.as_str()).chain(Retry::ALL.iter().map(|reason| reason.as_str()));
+    let reasons = Retry::ALL.iter().map(|reason| reason.as_str());
     let uses = ProtocolLabel::ALL.iter().map(|label| label.as_str()).chain([MethodLabel::Extension.as_str()]);
     let waits = Wait::ALL.iter().map(|outcome| outcome.as_str());
     let losses = SpanLoss::ALL.iter().map(|reason| reason.as_str());
@@ -113,6 +134,25 @@ fn problems() -> String {
         if !explanation.look.is_empty() {
             let _ = write!(text, "\n```sh\n{}\n```\n", explanation.look);
         }
+    }
+    text
+}
+
+/// What clients get of adit itself, by reason.
+fn answers() -> String {
+    let limits = Listener::new("web", ":80");
+    let mut text = String::from("\n| client gets | `reason` | why | what to do |\n|---|---|---|---|\n");
+    for reason in Refusal::ALL {
+        let meaning = reason.explain();
+        // Nobody is there to get that one.
+        let errors = Error::EACH.iter().filter(|error| error.reason() == *reason && **error != Error::ClientGone);
+        let answer = |error: &Error| format!("{} `{}`", error.status().as_u16(), error.body(&limits).trim_end());
+        let mut gets: Vec<String> = errors.map(answer).collect();
+        gets.extend((!meaning.seen.is_empty()).then(|| meaning.seen.to_owned()));
+        let mend = meaning.mend[..1].to_uppercase() + &meaning.mend[1..];
+        let end = if mend.ends_with('?') { "" } else { "." };
+        let _ = writeln!(text, "| {} | `{reason}` | {} | {mend}{end} |", gets.join("<br>"), meaning.why);
+        assert!(!gets.is_empty(), "what a client gets for {reason}");
     }
     text
 }

@@ -11,6 +11,7 @@ mod limits;
 mod logs;
 mod pages;
 mod pressure;
+mod refusals;
 mod routing;
 mod shadow;
 mod strict;

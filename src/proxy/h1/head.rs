@@ -17,7 +17,7 @@ use super::{MAX_FIELDS, Malformed};
 /// The most bytes of an answer's head.
 pub(crate) const MAX_ANSWER: usize = 64 * 1024;
 /// The most bytes of a target: what the `http` crate takes.
-const MAX_TARGET: usize = u16::MAX as usize - 1;
+pub(crate) const MAX_TARGET: usize = u16::MAX as usize - 1;
 
 /// Where a part of a head is. Small, since those of all fields are zeroed for each head.
 #[derive(Clone, Copy, Default)]

@@ -10,7 +10,9 @@ mod input;
 mod send;
 
 pub(crate) use body::{Decoded, Decoder};
-pub(crate) use head::{MAX_ANSWER, RequestHead, read_request, read_response, write_field, write_request_line};
+pub(crate) use head::{
+    MAX_ANSWER, MAX_TARGET, RequestHead, read_request, read_response, write_field, write_request_line,
+};
 pub(crate) use input::{Input, MOST_BODY, MOST_READ};
 pub(crate) use send::{Framing, Sending};
 

@@ -188,8 +188,15 @@ fn unreadable(connection: &Connection, why: Malformed) -> Box<Response<Body>> {
         Malformed::TargetTooLong => Error::TargetTooLong,
     };
     connection.worker.shared.meters.own().refused(error.reason());
-    tracing::debug!(peer = %connection.peer, status = error.status().as_u16(), %error, "refused");
-    refusal(error, true)
+    tracing::debug!(
+        entryPointName = %connection.listener.name,
+        peer = %connection.peer,
+        status = error.status().as_u16(),
+        reason = %error.reason(),
+        "refused: {error}; {}",
+        error.reason().explain().mend
+    );
+    refusal(error, connection)
 }
 
 /// Where an answer is written: the body that is sent may come to want the same wire.

@@ -15,6 +15,7 @@ use super::h1::H1;
 use super::h2::H2;
 use super::state::EndpointState;
 use crate::route::{Address, Protocol};
+use crate::telemetry::meters::Refusal;
 
 /// A new connection.
 pub(crate) enum Connected {
@@ -88,7 +89,8 @@ async fn secure(
     };
     let connector = tokio_rustls::TlsConnector::from(config.clone());
     let stream = connector.connect(name, Socket::new(stream)).await.map_err(|error| {
-        tracing::warn!(endpoint = %endpoint.address, %error, "TLS with the endpoint failed");
+        let mend = Refusal::UpstreamTls.explain().mend;
+        tracing::warn!(endpoint = %endpoint.address, %error, "TLS with the endpoint failed; {mend}");
         Error::UpstreamTls
     })?;
     let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");

@@ -70,9 +70,12 @@ fn fields(record: &AccessRecord, number: u64, settings: &AccessSettings) -> Fiel
     if let Some(origin) = &record.origin {
         put("ServiceURL", origin.url.as_str().into());
         put("ServiceAddr", origin.address.as_str().into());
-        put("OriginContentSize", origin.bytes.into());
-        put("OriginDuration", nanos(origin.duration));
-        put("OriginStatus", origin.status.unwrap_or(record.status).into());
+        // It was asked, and may not have answered.
+        if let Some(status) = origin.status {
+            put("OriginContentSize", origin.bytes.into());
+            put("OriginDuration", nanos(origin.duration));
+            put("OriginStatus", status.into());
+        }
     }
     if let Some(tls) = record.tls {
         put("TLSVersion", tls.version().into());

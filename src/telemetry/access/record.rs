@@ -40,7 +40,7 @@ pub struct AccessRecord {
     pub status: u16,
     /// Bytes of the answer's body that the client got.
     pub response_bytes: u64,
-    /// What the endpoint answered, if one did.
+    /// The endpoint that was asked last, if one was, and what it answered.
     pub origin: Option<Origin>,
     /// How often the request was sent once more.
     pub retries: u32,
@@ -68,7 +68,7 @@ pub struct AccessRecord {
     pub response_headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// What the endpoint answered.
+/// The endpoint that was asked last, and what it answered.
 #[derive(Clone, Debug)]
 pub struct Origin {
     /// Its URL, `http://10.42.0.9:8080`.

@@ -141,7 +141,7 @@ closed_set! {
         ResponseTruncated = "response_truncated",
         /// The client left before its answer was complete (499).
         ClientGone = "client_gone",
-        /// The request's head did not arrive in time (408).
+        /// The request's head did not arrive in time.
         HeadTimeout = "head_timeout",
         /// The request's body did not arrive in time (408).
         BodyTimeout = "body_timeout",

@@ -5,6 +5,7 @@ mod labels;
 mod own;
 mod page;
 pub mod process;
+mod refusals;
 mod series;
 mod totals;
 mod traffic;
@@ -20,6 +21,7 @@ pub use labels::{
     EndpointLabel, LogLabel, MethodLabel, ProtocolLabel, Refusal, Retry, SeverityLabel, SpanLoss, TlsLabel, Wait,
 };
 pub use own::{Own, TableSize};
+pub use refusals::Meaning;
 pub use series::{Sample, Series};
 pub use totals::Totals;
 

@@ -68,7 +68,7 @@ impl Told<'_> {
             Outcome::Redirect(status, location) => json!({
                 "kind": "redirect",
                 "status": status.as_u16(),
-                "location": location.as_ref().map(|location| String::from_utf8_lossy(location.as_bytes())),
+                "location": String::from_utf8_lossy(location.as_bytes()),
                 "text": "The entry point redirects",
             }),
             Outcome::Internal => json!({ "kind": "internal", "text": "One of adit’s own pages answers" }),
