@@ -19,7 +19,7 @@ pub enum Error {
     #[error("{0} speaks TLS: put ping on an entry point that does not")]
     Tls(String),
     /// It does not answer.
-    #[error("calling {url}")]
+    #[error("ask {url}, where an adit with these flags would answer")]
     Unreachable {
         /// Whom.
         url: String,

@@ -11,6 +11,7 @@ mod view;
 use std::io;
 use std::net::TcpListener;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -47,9 +48,16 @@ pub enum Error {
     Log(#[from] logs::Error),
     /// The access log's file cannot be opened.
     #[error(
-        "open the access log; --accessLog.filePath must name a file that can be written, and is standard output without"
+        "open the access log {}; accessLog.filePath must name a file that can be written, and is standard output without",
+        path.display()
     )]
-    AccessLog(#[source] io::Error),
+    AccessLog {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// A listener cannot be opened.
     #[error(transparent)]
     Listener(#[from] listener::Error),
@@ -134,9 +142,11 @@ fn run_with(
     let access_log = config
         .access_log
         .as_ref()
-        .map(|log| AccessLog::start(log.settings.clone()))
-        .transpose()
-        .map_err(Error::AccessLog)?
+        .map(|log| {
+            let path = log.settings.file.clone().unwrap_or_default();
+            AccessLog::start(log.settings.clone()).map_err(|source| Error::AccessLog { path, source })
+        })
+        .transpose()?
         .map(Arc::new);
     if let Some(access_log) = &access_log {
         meters.own().watch_drops(LogLabel::Access, access_log.drops());
@@ -361,9 +371,6 @@ fn control_plane(
             });
         }
         Source::None => {
-            warn!(
-                "no provider is configured: nothing is served but 404; set --providers.kubernetesingress or --providers.directory.path"
-            );
             tasks.spawn(async move {
                 let _ = events.send(source::Event::Synced).await;
                 drop(failed);
@@ -384,18 +391,22 @@ async fn accept(
     sockets: Vec<(usize, TcpListener)>,
     mut ready: watch::Receiver<Readiness>,
 ) -> Result<Never, Error> {
-    let first = tokio::time::timeout(FIRST_TABLE, ready.wait_for(|ready| ready.installed))
-        .await
-        .is_ok_and(|ready| ready.is_ok());
-    let sockets = if first {
-        sockets
-    } else {
-        warn!("no routing table after {} s: the entry points close until there is one", FIRST_TABLE.as_secs());
-        drop(sockets);
-        if ready.wait_for(|ready| ready.installed).await.is_err() {
-            std::future::pending::<()>().await;
+    let first = tokio::time::timeout(FIRST_TABLE, ready.wait_for(|ready| ready.installed)).await;
+    let sockets = match first.map(|ready| ready.is_ok()) {
+        Ok(true) => sockets,
+        // Nobody will make one: whoever failed says why, and ends the process.
+        Ok(false) => std::future::pending().await,
+        Err(_) => {
+            warn!(
+                "no routing table after {} s: the entry points close until there is one; /readyz says what it waits for",
+                FIRST_TABLE.as_secs()
+            );
+            drop(sockets);
+            if ready.wait_for(|ready| ready.installed).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            bind(&listeners)?
         }
-        bind(&listeners)?
     };
     proxy.listen(sockets).map_err(Error::Runtime)?;
     std::future::pending().await

@@ -7,12 +7,14 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// No flag, variable or key of this name.
-    #[error("unknown {what} {typed}{}", DidYouMean(.nearest))]
+    #[error("unknown {what} {typed}{}{}", In(.file), DidYouMean(.nearest))]
     Unknown {
-        /// `flag`, `environment variable`, or `key` with its file.
-        what: String,
+        /// `flag`, `environment variable` or `key`.
+        what: &'static str,
         /// What was typed.
         typed: String,
+        /// The file that a key is in.
+        file: Option<PathBuf>,
         /// The nearest name that exists, in the same form.
         nearest: Option<String>,
     },
@@ -69,11 +71,22 @@ pub enum Error {
     },
 }
 
+struct In<'a>(&'a Option<PathBuf>);
+
+impl fmt::Display for In<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |file| write!(f, " in {}", file.display()))
+    }
+}
+
 struct DidYouMean<'a>(&'a Option<String>);
 
 impl fmt::Display for DidYouMean<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_ref().map_or(Ok(()), |nearest| write!(f, "; did you mean {nearest}?"))
+        match self.0 {
+            Some(nearest) => write!(f, "; did you mean {nearest}?"),
+            None => f.write_str("; `adit --help` lists all flags"),
+        }
     }
 }
 

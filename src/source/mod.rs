@@ -35,8 +35,15 @@ pub enum Error {
     #[error("read the pod's service account, which automountServiceAccountToken: true puts into the pod")]
     InCluster(#[source] kube::config::InClusterError),
     /// The file that `KUBECONFIG` names is missing or bad.
-    #[error("read the file that KUBECONFIG names")]
-    Kubeconfig(#[source] kube::config::KubeconfigError),
+    #[error(
+        "KUBECONFIG={path:?} is no file to reach a cluster with: {reason}; name one that `kubectl cluster-info` works with"
+    )]
+    Kubeconfig {
+        /// What it says.
+        path: std::ffi::OsString,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The endpoint is not a URL.
     #[error("providers.kubernetesingress.endpoint {endpoint:?} is not a URL such as https://10.0.0.1:6443")]
     Endpoint {
@@ -47,7 +54,7 @@ pub enum Error {
         source: http::uri::InvalidUri,
     },
     /// The certificate authority cannot be read.
-    #[error("read providers.kubernetesingress.certauthfilepath {path:?}")]
+    #[error("read the API server's authority, providers.kubernetesingress.certauthfilepath={}", path.display())]
     CertificateAuthority {
         /// What was typed.
         path: PathBuf,
@@ -56,10 +63,19 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The certificate authority holds no certificate.
-    #[error("providers.kubernetesingress.certauthfilepath {path:?} holds no PEM certificate")]
+    #[error("providers.kubernetesingress.certauthfilepath={} holds no PEM certificate", path.display())]
     NoCertificate {
         /// What was typed.
         path: PathBuf,
+    },
+    /// The token looks like a path, and there is no such file.
+    #[error("providers.kubernetesingress.token={} is neither a token nor a file that can be read", path.display())]
+    Token {
+        /// What was typed.
+        path: PathBuf,
+        /// Why it cannot be read.
+        #[source]
+        source: std::io::Error,
     },
     /// The client cannot be built from the credentials.
     #[error("make a client for the Kubernetes API of the credentials that were found")]

@@ -2,6 +2,7 @@
 
 mod migrate;
 mod shadow;
+mod start;
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};

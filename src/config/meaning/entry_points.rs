@@ -114,8 +114,10 @@ fn address(scope: Scope<'_>, name: &str) -> Result<Address, Error> {
         (None, _, INTERNAL) => (":8080", None),
         (None, _, "http") => (":80", None),
         (None, ..) => {
-            let flag = crate::config::address_flag(name);
-            return Err(Error::MissingValue { flag, expected: EXPECTED.into() });
+            return Err(Error::Conflict(format!(
+                "entry point {name} has settings and no address: set {}=[host]:port, or correct its name where it is set",
+                crate::config::address_flag(name)
+            )));
         }
     };
     Address::parse(text).map_err(|error| match (error, setting) {

@@ -33,7 +33,7 @@ pub(super) fn of(
     let source = providers::source(settings)?;
     if source == Source::None {
         warnings.push(Warning(
-            "no provider is asked for, so there is nothing to serve; add --providers.kubernetesIngress or \
+            "no provider is asked for, so there is nothing to serve but 404; add --providers.kubernetesIngress or \
              --providers.directory.path"
                 .into(),
         ));

@@ -30,14 +30,25 @@ fn cluster(scope: Scope<'_>) -> Result<Cluster, Error> {
             return Err(bad(setting, "a URL such as https://10.0.0.1:6443"));
         }
     }
+    let namespaces = scope.list("namespaces");
+    if let (Some(setting), Some(_)) = (scope.get("namespaces"), namespaces.iter().find(|name| !may_be_namespace(name)))
+    {
+        return Err(bad(setting, "names of namespaces: lower-case letters, digits and hyphens, 63 at most"));
+    }
     Ok(Cluster {
         endpoint,
         token: scope.text("token").map(|token| Token(token.to_owned())),
         certificate_authority: scope.path("certAuthFilePath"),
-        namespaces: scope.list("namespaces"),
+        namespaces,
         label_selector: scope.text("labelSelector").unwrap_or_default().to_owned(),
         nodes: !without_cluster_scope(scope)?,
     })
+}
+
+/// Of any other name the API server lists nothing, without a word.
+fn may_be_namespace(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !name.is_empty() && name.len() <= 63 && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-')
 }
 
 pub(super) fn ingress(settings: &Settings) -> Result<Ingress, Error> {

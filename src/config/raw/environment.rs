@@ -42,7 +42,12 @@ fn unknown(name: &str, prefix: &str, parts: &[&str], warnings: &mut Vec<Warning>
     }
     let spell =
         |nearest: String| format!("{prefix}{}", segments(&nearest).collect::<Vec<_>>().join("_").to_uppercase());
-    Err(Error::Unknown { what: "environment variable".into(), typed: name.to_owned(), nearest: nearest.map(spell) })
+    Err(Error::Unknown {
+        what: "environment variable",
+        typed: name.to_owned(),
+        file: None,
+        nearest: nearest.map(spell),
+    })
 }
 
 fn has_known_root(parts: &[&str]) -> bool {

@@ -122,8 +122,9 @@ fn find(path: &Path, parts: &[String], value: &Value) -> Result<Option<Key>, Err
         Some(key) => Ok(Some(key)),
         None if is_empty && key::is_prefix(&parts, Spelling::Dotted) => Ok(None),
         None => Err(Error::Unknown {
-            what: format!("key in {}", path.display()),
+            what: "key",
             typed: dotted(&parts),
+            file: Some(path.to_owned()),
             nearest: key::nearest(&parts),
         }),
     }
@@ -237,7 +238,7 @@ workers = 2
         let error = read_text("t.yaml", "entryPoints: {web: {adress: ':80'}}").expect_err("no such key");
         assert_eq!(
             error.to_string(),
-            "unknown key in t.yaml entryPoints.web.adress; did you mean entryPoints.web.address?"
+            "unknown key entryPoints.web.adress in t.yaml; did you mean entryPoints.web.address?"
         );
     }
 

@@ -95,7 +95,13 @@ impl Arguments {
                     next.clone()
                 }
                 _ if key.flag.kind == Kind::Family => "true".to_owned(),
-                _ => return Err(Error::MissingValue { flag: format!("--{name}"), expected: expected(key.flag.kind) }),
+                _ => {
+                    let expected = match key.flag.kind {
+                        Kind::Text => format!("--{name}=… ({})", key.flag.doc.trim_end_matches('.')),
+                        kind => expected(kind),
+                    };
+                    return Err(Error::MissingValue { flag: format!("--{name}"), expected });
+                }
             },
         };
         self.typed.push(Typed { key, value, origin: Origin::Flag, spelt: format!("--{name}") });
@@ -105,10 +111,13 @@ impl Arguments {
 
 fn find(name: &str) -> Result<Key, Error> {
     let parts: Vec<&str> = segments(name).collect();
-    key::find(&parts, Spelling::Dotted).ok_or_else(|| Error::Unknown {
-        what: "flag".into(),
+    // A name that was to be filled in, and is not there: it leaves another key.
+    let has_gap = name.split('.').any(str::is_empty);
+    key::find(&parts, Spelling::Dotted).filter(|_| !has_gap).ok_or_else(|| Error::Unknown {
+        what: "flag",
         typed: format!("--{name}"),
-        nearest: key::nearest(&parts).map(|nearest| format!("--{nearest}")),
+        file: None,
+        nearest: key::nearest(&parts).filter(|_| !has_gap).map(|nearest| format!("--{nearest}")),
     })
 }
 

@@ -86,7 +86,8 @@ pub(crate) fn nearest(typed: &[&str]) -> Option<String> {
             (left_out(&pattern, typed).map_or(spelling, |parts| parts.min(spelling)), key)
         })
         .min_by_key(|(distance, _)| *distance)?;
-    (distance <= 2.max(wanted.len() / 3)).then_some(key)
+    // A short word is near to any other.
+    (distance <= (wanted.len() / 3).max(usize::from(wanted.len() > 3))).then_some(key)
 }
 
 /// How many parts were left out, when the others are right: `entryPoints.web.tls` for `entryPoints.web.http.tls`.

@@ -110,7 +110,8 @@ fn routes_without_entry_points_are_on_those_marked_as_default() {
 fn an_entry_point_without_an_address_says_so() {
     assert_eq!(
         error(&["--entryPoints.web.asDefault"]),
-        "--entryPoints.web.address needs a value: [host]:port, such as :80 or 127.0.0.1:8080"
+        "entry point web has settings and no address: set --entryPoints.web.address=[host]:port, or correct its name \
+         where it is set"
     );
 }
 

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kube::Client;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::{Connection, Error, watch};
+use crate::telemetry::chain;
 
 /// A connection that is not there after this is tried again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -17,17 +18,18 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub async fn connect(connection: &Connection) -> Result<Client, Error> {
     let in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some_and(|host| !host.is_empty())
         && std::env::var_os("KUBERNETES_SERVICE_PORT").is_some_and(|port| !port.is_empty());
-    let kubeconfig = std::env::var_os("KUBECONFIG").is_some_and(|path| !path.is_empty());
+    let kubeconfig = std::env::var_os("KUBECONFIG").filter(|path| !path.is_empty());
     let mut config = if in_pod {
         let mut config = kube::Config::incluster_env().map_err(Error::InCluster)?;
         if let Some(endpoint) = &connection.endpoint {
             config.cluster_url = parse_endpoint(endpoint)?;
         }
         config
-    } else if kubeconfig {
+    } else if let Some(path) = kubeconfig {
+        let bad = |error: KubeconfigError| Error::Kubeconfig { path: path.clone(), reason: reason(&error) };
         // Not `Config::infer`: it would fall back to ~/.kube/config, which nobody asked for.
-        let file = Kubeconfig::from_env().map_err(Error::Kubeconfig)?.ok_or(Error::NoApiServer)?;
-        kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(Error::Kubeconfig)?
+        let file = Kubeconfig::from_env().map_err(bad)?.ok_or(Error::NoApiServer)?;
+        kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(bad)?
     } else {
         from_options(connection)?
     };
@@ -35,12 +37,20 @@ pub async fn connect(connection: &Connection) -> Result<Client, Error> {
     Client::try_from(config).map_err(Error::Client)
 }
 
+/// What is wrong with a kubeconfig. kube's own words repeat the file's name and the cause.
+fn reason(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::ReadConfig(source, _) => source.to_string(),
+        error => chain(error),
+    }
+}
+
 /// `endpoint`, `token` and `certAuthFilePath`, for a controller outside the cluster.
 fn from_options(connection: &Connection) -> Result<kube::Config, Error> {
     let endpoint = connection.endpoint.as_deref().ok_or(Error::NoApiServer)?;
     let mut config = kube::Config::new(parse_endpoint(endpoint)?);
     if let Some(token) = &connection.token {
-        match Token::of(token) {
+        match Token::of(token)? {
             Token::File => config.auth_info.token_file = Some(token.clone()),
             Token::Text(token) => config.auth_info.token = Some(token.into()),
         }
@@ -63,13 +73,15 @@ enum Token {
 }
 
 impl Token {
-    fn of(typed: &str) -> Self {
-        match std::fs::read_to_string(typed) {
+    fn of(typed: &str) -> Result<Self, Error> {
+        Ok(match std::fs::read_to_string(typed) {
             Ok(content) if content.trim() == content => Self::File,
             // An editor left a line end, which the client would send along.
             Ok(content) => Self::Text(content.trim().to_owned()),
+            // No token begins like that, and may be named in the log.
+            Err(source) if typed.starts_with('/') => return Err(Error::Token { path: typed.into(), source }),
             Err(_) => Self::Text(typed.trim().to_owned()),
-        }
+        })
     }
 }
 
@@ -109,7 +121,7 @@ mod tests {
         let config = from_options(&connection).expect("the options are complete");
         assert_eq!(config.cluster_url.to_string(), "https://192.0.2.1:6443/");
         assert!(config.auth_info.token.is_some());
-        assert_eq!(Token::of(" abc\n"), Token::Text("abc".into()));
+        assert_eq!(Token::of(" abc\n").expect("a token"), Token::Text("abc".into()));
     }
 
     #[test]
@@ -117,10 +129,11 @@ mod tests {
         let path = std::env::temp_dir().join(format!("adit-token-{}", std::process::id()));
         let name = path.to_str().expect("the temporary directory has a name in UTF-8");
         std::fs::write(&path, "abc").expect("the temporary directory can be written");
-        assert_eq!(Token::of(name), Token::File);
+        assert_eq!(Token::of(name).expect("a token"), Token::File);
         std::fs::write(&path, "abc\n").expect("the temporary directory can be written");
-        assert_eq!(Token::of(name), Token::Text("abc".into()));
+        assert_eq!(Token::of(name).expect("a token"), Token::Text("abc".into()));
         std::fs::remove_file(&path).expect("the file is ours");
+        assert!(matches!(Token::of(name), Err(Error::Token { .. })), "a path that leads nowhere is no token");
     }
 
     #[test]
