@@ -17,7 +17,33 @@ const fn explained(what: &'static str, mend: &'static str, look: &'static str) -
     Explanation { what, mend, look }
 }
 
+impl Explanation {
+    /// `text` where there is no handbook to lead to: a link is its words.
+    pub fn without_links(text: &str) -> String {
+        let mut plain = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, (words, after))) = link(rest) {
+            plain.push_str(before);
+            plain.push_str(words);
+            rest = after;
+        }
+        plain + rest
+    }
+}
+
+/// What is before the first link of `text`, its words, and what is after it.
+fn link(text: &str) -> Option<(&str, (&str, &str))> {
+    let (head, tail) = text.split_once("](")?;
+    let (before, words) = head.rsplit_once('[')?;
+    Some((before, (words, tail.split_once(')')?.1)))
+}
+
 impl Code {
+    /// The one with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.to_string() == name)
+    }
+
     /// All problems.
     pub const ALL: [Self; 19] = [
         Self::InvalidHost,
@@ -65,7 +91,8 @@ impl Code {
             Self::UnknownAnnotation => explained(
                 "The annotation has a prefix of Traefik's or adit's and means nothing here: usually a misspelling, or an \
                  annotation of a Service on an Ingress. It has no effect.",
-                "Correct it to the name that the problem proposes, or remove it. [All names](annotations.md).",
+                "Correct it to the name that the problem proposes or to another one of the [handbook's page of \
+                 annotations](annotations.md), or remove it.",
                 "",
             ),
             Self::UnknownEntryPoint => explained(
@@ -144,7 +171,7 @@ impl Code {
                 "kubectl get secret NAME -n NAMESPACE -o jsonpath='{.data.tls\\.crt}' | base64 -d | openssl x509 -noout -ext subjectAltName",
             ),
             Self::TooLarge => explained(
-                "The object holds more than adit reads: see the [limits](security.md#limits-on-objects). The problem \
+                "The object holds more than adit reads: see the [handbook's limits](security.md#limits-on-objects). The problem \
                  says what of it is not served.",
                 "Split it.",
                 "",
@@ -164,6 +191,19 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn a_link_is_its_words_where_there_is_no_handbook() {
+        let text = "See the [limits](security.md#limits), or [these](a.md) `[0]` (all).";
+        assert_eq!(Explanation::without_links(text), "See the limits, or these `[0]` (all).");
+        for code in Code::ALL {
+            let Explanation { what, mend, .. } = code.explain();
+            for text in [what, mend].map(Explanation::without_links) {
+                assert!(!text.contains("]("), "{text}");
+            }
+            assert_eq!(Code::named(&code.to_string()), Some(code));
+        }
+    }
 
     #[test]
     fn every_explanation_is_its_own_and_says_what_to_do() {

@@ -65,7 +65,9 @@ const CASES = {
     for (const text of ["The Service broken/nowhere does not exist (5 objects)", "5 routes are refused", "1 service has no endpoints", "1 certificate expires within 30 days"]) assert.ok(first.includes(text), `${text} is not in\n${first}`);
     await open(page, gateway, "#/problems");
     const text = await page.value("document.querySelector('main').innerText");
-    for (const word of ["Where", "Since", "Mend", "Ingress broken/lost-1", "and 2 more", "just now"]) assert.ok(new RegExp(word.replace("just now", "just now|minute")).test(text), `${word} is not in\n${text}`);
+    await page.value("document.querySelector('.problems details[data-key$=meaning] summary').click()");
+    await page.until("document.querySelector('.problems details[open] code')?.innerText", "the long explanation");
+    for (const word of ["Where", "Since", "Mend", "What it means", "Ingress broken/lost-1", "and 2 more", "just now"]) assert.ok(new RegExp(word.replace("just now", "just now|minute")).test(text), `${word} is not in\n${text}`);
   },
 
   async "the charts show what was asked, and a cursor that keys move"({ gateway, page }) {

@@ -35,12 +35,12 @@ async fn counted(gateway: &Gateway, reason: &str) -> u64 {
     count.parse().expect("a number")
 }
 
-/// The line of the log about a refusal for this reason, once it is there.
-async fn line(gateway: &Gateway, reason: &str) -> serde_json::Value {
+/// The line of the log about the refusal for this reason that so many others came before, once it is there.
+async fn line(gateway: &Gateway, reason: &str, before: u64) -> serde_json::Value {
     let found = || {
         let log = gateway.log();
-        let mut values = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        values.rfind(|line| line["reason"] == reason)
+        let values = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        values.filter(|line| line["reason"] == reason).nth(usize::try_from(before).expect("few"))
     };
     eventually(reason, async || found().is_some()).await;
     found().expect("a line")
@@ -116,7 +116,7 @@ async fn a_client_is_told_what_it_can_mend_and_the_operator_where_it_was_and_wha
             assert!(!answer.text().contains(inside), "{inside} is of the inside: {}", answer.text());
         }
         assert_eq!(counted(&gateway, reason).await, before + 1, "{reason}");
-        let line = line(&gateway, reason).await;
+        let line = line(&gateway, reason, before).await;
         assert_eq!((&line["entryPointName"], &line["status"]), (&"web".into(), &status.into()), "{line}");
         let message = line["message"].as_str().unwrap_or_default();
         let (why, mend) = message.split_once("; ").unwrap_or_else(|| panic!("no remedy: {line}"));
@@ -130,7 +130,7 @@ async fn a_failed_endpoint_is_named_in_the_log_and_in_the_access_log_alone() {
     let answer = get(gateway.web(), "shut.example", "/a?token=secret").await.expect("an answer");
     assert_eq!((answer.status, answer.text().as_str()), (502, "Bad Gateway"));
     let endpoint = format!("127.0.0.1:{shut}");
-    let told = line(&gateway, "connect_failed").await;
+    let told = line(&gateway, "connect_failed", 0).await;
     assert_eq!(
         (&told["endpoint"], &told["host"], &told["path"]),
         (&endpoint.clone().into(), &"shut.example".into(), &"/a".into())

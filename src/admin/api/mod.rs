@@ -42,6 +42,7 @@ pub(super) fn respond(sources: &AdminSources, model: &Model, path: &str, query: 
         ("rawdata", None) => reply::json(StatusCode::OK, &rawdata(scene)),
         ("routes", None) => routes::all(scene),
         ("problems", None) => list(problems::rows(scene), &query),
+        ("problems", Some(code)) => one("problem", problems::explanation(&code), &code),
         // Traefik gives this one whole and without paging.
         ("entrypoints", None) => reply::json(StatusCode::OK, &entry_points::all(sources)),
         ("entrypoints", Some(name)) => one("entry point", entry_points::named(sources, &name), &name),

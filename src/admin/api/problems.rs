@@ -1,11 +1,12 @@
-//! `/api/problems`: what is wrong with which object, since when, and what to do. Worst first.
+//! `/api/problems`: what is wrong with which object, since when, and what to do. Worst first. `/api/problems/CODE`: what
+//! that means.
 
 use serde_json::{Value, json};
 
 use super::Scene;
 use super::list::{Key, Row, any_contains};
 use crate::admin::since::Since;
-use crate::route::{Problem, Severity};
+use crate::route::{Code, Explanation, Problem, Severity};
 
 /// One problem.
 pub(super) struct ProblemRow<'a> {
@@ -22,6 +23,14 @@ pub(super) fn rows(scene: Scene<'_>) -> Vec<ProblemRow<'_>> {
         .zip(0..)
         .map(|(problem, place)| ProblemRow { problem, since, name: problem.object.to_string(), place })
         .collect()
+}
+
+/// What the problems of this code mean: once, since there may be thousands of one code.
+pub(super) fn explanation(name: &str) -> Option<Value> {
+    let code = Code::named(name)?;
+    let Explanation { what, mend, look } = code.explain();
+    let [what, mend] = [what, mend].map(Explanation::without_links);
+    Some(json!({ "code": code, "what": what, "mend": mend, "look": look }))
 }
 
 impl Row for ProblemRow<'_> {

@@ -100,6 +100,7 @@ function told({ answer, steps, router, service, candidates, considered, request 
   return [
     h("div", { class: "verdict" }, state(kind, String(word)), h("strong", {}, ...headline.filter(Boolean)), answer.reason && h("span", { class: "quiet" }, "counted as ", h("code", {}, answer.reason))),
     h("p", { class: "quiet mono" }, `${request.method} ${request.tls ? "https" : "http"}://${request.host ?? ""}${request.target}`),
+    answer.mend && h("p", {}, "To do: ", answer.mend),
     h("ol", { class: "chain" }, ...steps.map(({ step, text }) => h("li", {}, h("h2", {}, STEPS[step] ?? step), h("div", {}, step === "route" && router ? [h("a", { href: `#/route/${encodeURIComponent(router.name)}` }, bare(router.name)), text.slice(router.name.length)] : text)))),
     service?.endpoints?.length > 0 && section("Endpoints", { id: "h-explained" }, ...[endpoints(service.endpoints)].flat()),
     candidates.length > 0 && section("Routes that were looked at", { id: "h-candidates" }, h(

@@ -1,6 +1,6 @@
 // What is wrong: with what, since when, and how it is mended.
 
-import { ask } from "./api.js";
+import { ask, one } from "./api.js";
 import { fromNow, h, plural, redraw, section, sentence, state, whole } from "./dom.js";
 
 /** Problems that say the same of several objects are one: thirty equal mistakes must not hide the thirty-first. */
@@ -39,12 +39,34 @@ export function problems(_, query) {
     element: h("div", {}, section("Problems", { id: "h-problems", level: "h1", note: [search, count] }, list)),
     async update() {
       rows = (await ask("problems?per_page=10000")).value;
+      const unknown = [...new Set(rows.map(({ code }) => code))].filter((code) => !meanings.has(code));
+      await Promise.all(unknown.map(async (code) => meanings.set(code, await one(`problems/${code}`))));
       draw();
     },
   };
 }
 
 const MOST = 300;
+
+/** What each code means; the program that says so does not change while it runs. */
+const meanings = new Map();
+
+/** The long explanation, folded: who knows the problem needs the sentence above it alone. */
+function meaning({ key, code, places }) {
+  const said = meanings.get(code);
+  if (!said) return null;
+  const look = said.look.replaceAll("NAMESPACE", places[0].namespace || "NAMESPACE");
+  return h(
+    "details", { "data-key": `${key}\nmeaning` },
+    h("summary", {}, "What it means"),
+    h("p", {}, ...marked(said.what)),
+    h("p", {}, ...marked(said.mend)),
+    look && h("p", {}, h("code", {}, look)),
+  );
+}
+
+/** Text with `code` in it. */
+const marked = (text) => text.split("`").map((part, at) => (at % 2 ? h("code", {}, part) : part));
 
 function draw_all(groups, wanted) {
   if (!groups.length) return h("p", { class: "note" }, wanted ? `Nothing matches “${wanted}”.` : "None: every object is served as it is written.");
@@ -68,7 +90,7 @@ function problem({ key, severity, code, reason, action, since, places }) {
       h("dt", {}, "Since"),
       h("dd", {}, when),
       h("dt", {}, "Mend"),
-      h("dd", {}, sentence(action), h("span", { class: "quiet" }, " (", h("code", {}, code), " in the handbook)")),
+      h("dd", {}, sentence(action), h("span", { class: "quiet" }, " (", h("code", {}, code), " in the handbook)"), meaning({ key, code, places })),
     ),
   );
 }

@@ -205,6 +205,24 @@ fn problems_come_worst_first_with_what_to_do() {
 }
 
 #[test]
+fn every_problem_leads_to_what_it_means() {
+    let world = world();
+    for problem in get_json(&world.admin, "/api/problems").as_array().expect("a list") {
+        let code = problem["code"].as_str().expect("a code");
+        let meaning = get_json(&world.admin, &format!("/api/problems/{code}"));
+        assert_eq!(meaning["code"], code);
+        for member in ["what", "mend"] {
+            assert!(meaning[member].as_str().is_some_and(|text| text.ends_with('.')), "{meaning}");
+        }
+    }
+    let (status, body) = {
+        let (status, _, body) = get(&world.admin, "/api/problems/no-such");
+        (status, body)
+    };
+    assert_eq!((status, body.as_str()), (StatusCode::NOT_FOUND, r#"{"message":"problem not found: no-such"}"#));
+}
+
+#[test]
 fn lists_are_searched_sorted_and_cut_into_pages() {
     let world = world();
     let names = |path: &str| -> Vec<String> {

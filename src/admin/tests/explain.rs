@@ -51,6 +51,7 @@ fn a_route_that_refuses_is_503_with_the_reason() {
         (&json!("refuse"), &json!(503), &json!("no_service"))
     );
     assert_eq!(answer["text"], "The service does not exist");
+    assert_eq!(answer["mend"], "Create the Service or correct its name; /api/problems names the field");
     assert_eq!(refused["candidates"][0]["why"], "it wins");
     assert!(refused["candidates"][1]["why"].as_str().is_some_and(|why| why.contains("a longer path comes first")));
     let empty = explain("host=weather.lvh.me&path=/empty");

@@ -72,8 +72,7 @@ impl Refusal {
             ),
             Self::NoRoute => told(
                 "No route of this entry point matches the host and path.",
-                "ask /api/explain with the URL which route it would take; look at the Ingress's host, path, class and \
-                 entry points",
+                "look at the Ingress's host, path, class and entry points; /api/explain says which route a URL would take",
             ),
             Self::NoService => told(
                 "The Ingress names a Service that does not exist in its namespace.",

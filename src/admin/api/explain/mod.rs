@@ -82,6 +82,7 @@ impl Told<'_> {
                 "status": error.status().as_u16(),
                 "reason": error.reason().as_str(),
                 "text": sentence(&self.refusal().unwrap_or_else(|| error.to_string())),
+                "mend": sentence(error.reason().explain().mend),
             }),
         }
     }
