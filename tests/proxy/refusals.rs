@@ -174,3 +174,20 @@ async fn over_http_2_a_head_that_is_too_large_is_answered_without_a_body() {
     assert_eq!(large.status(), 431);
     assert!(large.into_body().collect().await.expect("a body").to_bytes().is_empty());
 }
+
+#[tokio::test]
+async fn a_connection_that_is_refused_is_told_to_the_operator_with_what_to_do() {
+    let (_backend, _, gateway) = gateway(&["--entryPoints.web.proxyProtocol.trustedIPs=127.0.0.1"]).await;
+    for (reason, begins, mend) in [
+        ("tls_handshake", &b"\x16\x03\x01\x00\x05hello"[..], "does the client speak TLS 1.2"),
+        ("proxy_protocol", b"PROXY TCP4 nowhere\r\n", "look at what the balancer sends"),
+    ] {
+        let mut client = Raw::connect(gateway.web()).await;
+        client.send(begins).await;
+        let line = line(&gateway, reason, 0).await;
+        assert_eq!(line["entryPointName"], "web", "{line}");
+        let message = line["message"].as_str().unwrap_or_default();
+        assert!(message.starts_with(&format!("a connection is refused; {mend}")), "{line}");
+        assert_eq!(counted(&gateway, reason).await, 1);
+    }
+}

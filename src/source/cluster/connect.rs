@@ -7,6 +7,7 @@ use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use tracing::info;
 
 use super::{Connection, Error, watch};
 use crate::telemetry::chain;
@@ -19,22 +20,31 @@ pub async fn connect(connection: &Connection) -> Result<Client, Error> {
     let in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some_and(|host| !host.is_empty())
         && std::env::var_os("KUBERNETES_SERVICE_PORT").is_some_and(|port| !port.is_empty());
     let kubeconfig = std::env::var_os("KUBECONFIG").filter(|path| !path.is_empty());
-    let mut config = if in_pod {
+    let (mut config, said_by) = if in_pod {
         let mut config = kube::Config::incluster_env().map_err(Error::InCluster)?;
         if let Some(endpoint) = &connection.endpoint {
             config.cluster_url = parse_endpoint(endpoint)?;
         }
-        config
+        (config, "the pod's own".to_owned())
     } else if let Some(path) = kubeconfig {
         let bad = |error: KubeconfigError| Error::Kubeconfig { path: path.clone(), reason: reason(&error) };
         // Not `Config::infer`: it would fall back to ~/.kube/config, which nobody asked for.
         let file = Kubeconfig::from_env().map_err(bad)?.ok_or(Error::NoApiServer)?;
-        kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(bad)?
+        let config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(bad)?;
+        (config, format!("KUBECONFIG={}", path.display()))
     } else {
-        from_options(connection)?
+        (from_options(connection)?, "providers.kubernetesingress.endpoint".to_owned())
     };
+    // Lines about its failures do not name it again.
+    info!("the Kubernetes API server is {}, by {said_by}", place(&config.cluster_url));
     bound_waits(&mut config);
     Client::try_from(config).map_err(Error::Client)
+}
+
+/// A URL without what may be a password in it.
+fn place(url: &http::Uri) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}{}", url.scheme_str().unwrap_or("https"), url.host().unwrap_or_default(), url.path())
 }
 
 /// What is wrong with a kubeconfig. kube's own words repeat the file's name and the cause.
@@ -134,6 +144,13 @@ mod tests {
         assert_eq!(Token::of(name).expect("a token"), Token::Text("abc".into()));
         std::fs::remove_file(&path).expect("the file is ours");
         assert!(matches!(Token::of(name), Err(Error::Token { .. })), "a path that leads nowhere is no token");
+    }
+
+    #[test]
+    fn the_place_of_the_api_server_is_told_without_its_password() {
+        let place_of = |url: &str| place(&url.parse().expect("a URL"));
+        assert_eq!(place_of("https://user:secret@[2001:db8::1]:6443/k8s"), "https://[2001:db8::1]:6443/k8s");
+        assert_eq!(place_of("https://10.96.0.1"), "https://10.96.0.1/");
     }
 
     #[test]

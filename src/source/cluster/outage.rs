@@ -85,7 +85,11 @@ impl Outage {
 }
 
 fn meanwhile(synced: bool) -> &'static str {
-    if synced { "the last routing table keeps serving, and the watches are tried again" } else { "trying again" }
+    if synced {
+        "the last routing table keeps serving, and the watches are tried again"
+    } else {
+        "trying again; are its address, the network between and the credentials right?"
+    }
 }
 
 #[cfg(test)]
