@@ -79,6 +79,14 @@ async fn a_chart_of_ones_own_gets_its_certificate_and_rotates_it_without_a_faile
     let autoscaled = "--set autoscaling.enabled=true --set autoscaling.minReplicas=2 --set autoscaling.maxReplicas=6 \
                       --set autoscaling.targetCPUUtilizationPercentage=75 --set resources.requests.cpu=60m";
     helm(&format!("{dash} {autoscaled}")).expect("an upgrade");
+    // The chart leaves the number to the autoscaler then, and Kubernetes takes that for one pod until it has looked.
+    eventually("the autoscaler holds its minimum", async || {
+        match kubectl(&format!("get deployment -n {} dash -o jsonpath={{.spec.replicas}}", namespace.0)).as_str() {
+            "2" => Ok(()),
+            other => Err(format!("{other} replicas")),
+        }
+    })
+    .await;
     rolled_out(namespace.0, "dash", SELECTOR).await;
     let path = "jsonpath={.spec.minReplicas},{.spec.maxReplicas},{.spec.metrics[0].resource.target.averageUtilization}";
     assert_eq!(kubectl(&format!("get hpa -n {} dash -o {path}", namespace.0)), "2,6,75");

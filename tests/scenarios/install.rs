@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 
 use crate::plain::client::{Answer, request};
 use crate::support::helm::{CHART, SELECTOR, Uninstall, helm};
-use crate::support::kubectl::{Namespace, image, kubectl, load_balancer, pods, rolled_out};
+use crate::support::kubectl::{Namespace, image, kubectl, load_balancer, pods, rolled_out, try_kubectl};
 
 /// The chart in a namespace of its own; gone again when the test ends.
 #[derive(Debug)]
 pub(crate) struct Adit {
     _uninstall: Uninstall,
-    // After what is in it.
+    // In this order, after what made the pods and before where they are.
+    _pods: Pods,
     _namespace: Namespace,
     /// The address of its LoadBalancer.
     pub(crate) address: String,
@@ -19,7 +20,8 @@ pub(crate) struct Adit {
 impl Adit {
     /// Installs it with these values beside the image: `key=value,…`.
     pub(crate) async fn install(values: &str) -> Self {
-        let mut adit = Self { _uninstall: Uninstall, _namespace: Namespace::new("adit"), address: String::new() };
+        let mut adit =
+            Self { _uninstall: Uninstall, _pods: Pods, _namespace: Namespace::new("adit"), address: String::new() };
         let image = image();
         let (name, tag) = image.rsplit_once(':').expect("the image has a tag");
         let values = format!("image.repository={name},image.tag={tag},{values}");
@@ -42,6 +44,19 @@ impl Adit {
             Site { address: socket(&ip, 8080), host: "localhost" }
         };
         pods("adit", SELECTOR).iter().map(address).collect()
+    }
+}
+
+/// adit's pods, which take their time to end, 150 s at most. A namespace with such pods is looked at again only when half
+/// of that has passed.
+#[derive(Debug)]
+struct Pods;
+
+impl Drop for Pods {
+    fn drop(&mut self) {
+        if let Err(error) = try_kubectl(&format!("delete pods -n adit -l {SELECTOR} --grace-period=1 --wait")) {
+            eprintln!("delete pods: {error}");
+        }
     }
 }
 
