@@ -78,7 +78,8 @@ async fn pages(adit: &Adit, page: &str) {
         let (answer, _) = get_tls(&adit.address, 443, HOST, &format!("/{asset}")).await.expect("an answer");
         assert!(answer.status == 200 && !answer.body.is_empty(), "{asset}: {}", answer.status);
     }
-    // Its own scripts give up on a server that is still warming up; whoever looks then loads the page once more.
+    // Its only worker is slow in its first minute, with and without adit: its scripts give up on what does not come
+    // then, and an unanswered probe takes the only pod away. Whoever looks then loads the page once more.
     eventually("the page shows its experiments", async || {
         let document = browser::document(&format!("https://{HOST}/"), HOST, &adit.address).await;
         if document.contains("Experiments") { Ok(()) } else { Err(document) }
