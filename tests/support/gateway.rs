@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 
 use super::client;
 
@@ -18,6 +19,7 @@ pub(crate) struct Gateway {
     directory: PathBuf,
     child: Child,
     log: Arc<Mutex<String>>,
+    listens: watch::Sender<bool>,
 }
 
 impl Gateway {
@@ -85,12 +87,15 @@ impl Gateway {
             push(&log, &line);
         }
         let tail = log.clone();
+        let (listens, mut listening) = watch::channel(true);
         tokio::spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
+            while listening.wait_for(|listens| *listens).await.is_ok()
+                && let Ok(Some(line)) = lines.next_line().await
+            {
                 push(&tail, &line);
             }
         });
-        Self { addresses, directory, child, log }
+        Self { addresses, directory, child, log, listens }
     }
 
     pub(crate) fn web(&self) -> SocketAddr {
@@ -126,6 +131,11 @@ impl Gateway {
 
     pub(crate) fn log(&self) -> String {
         self.log.lock().expect("the log").clone()
+    }
+
+    /// Whether its output is read; if not, it stays in the pipe until that is full.
+    pub(crate) fn listen(&self, listens: bool) {
+        self.listens.send_replace(listens);
     }
 
     /// The most memory that it has ever held, bytes.
