@@ -10,7 +10,6 @@ mod view;
 
 use std::io;
 use std::net::TcpListener;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -33,6 +32,7 @@ use crate::telemetry::meters::{LogLabel, Meters};
 use crate::telemetry::{chain, logs};
 use crate::translate::{Settings, Translator};
 use ending::Signals;
+use memory::Memory;
 use view::Board;
 
 /// How long connections may wait unaccepted for the first table, before the sockets are closed until there is one.
@@ -176,15 +176,15 @@ fn run_with(
     let max_connections = limits::connections(config.limits.connections);
     let bounds = proxy::Bounds::of(&config.listeners, max_connections);
     let (http1, http2) = (bounds.http1, bounds.http2);
-    let memory = bounds.all.saturating_add(limits::FIXED_MEMORY);
-    let memory_limit = memory::limit(config.limits.memory.map(NonZeroUsize::get));
+    let memory = Memory::find(config.limits.memory.map(|asked| asked.get() as u64));
+    let could = bounds.all.saturating_add(limits::FIXED_MEMORY) as u64;
     info!(
         workers,
         maxConnections = max_connections,
         http1Connection = http1,
         http2Connection = http2,
-        memoryBound = memory,
-        memoryLimit = memory_limit,
+        memoryBound = memory.limit.map_or(could, |limit| limit.min(could)),
+        memoryLimit = memory.limit,
         "limits"
     );
     let proxy = Arc::new(Proxy::start(proxy::Settings {
@@ -201,6 +201,7 @@ fn run_with(
         max_connections_per_client: config.limits.per_client,
         strict_sni: config.strict_sni,
         tunnel_idle: config.limits.tunnel_idle,
+        memory: Box::new(move || memory.look()),
     })?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -227,7 +228,7 @@ fn run_with(
         tasks.spawn(admin::keep_history(admin.clone(), until(stopped.clone())));
         let (readiness, ready) = watch::channel(Readiness::default());
         board.follow(ready.clone());
-        tokio::spawn(memory::watch(memory_limit, proxy.clone()));
+        tokio::spawn(memory::watch(proxy.clone()));
         let failed = control_plane(&config, &seen, objects, readiness, &stopped, &mut tasks);
         let accepting = accept(proxy.clone(), listeners.clone(), sockets, ready);
         started(&tokio::runtime::Handle::current());

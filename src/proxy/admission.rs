@@ -4,49 +4,35 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::quality::RandomState;
 
+use super::memory::Memory;
 use crate::route::Listener;
 use crate::telemetry::meters::Refusal;
 
 /// Workers that accept at the same moment seldom want the same part of the counts.
 const SHARDS: usize = 16;
 
-/// How short memory is, and who is turned away for it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Pressure {
-    /// There is enough.
-    #[default]
-    None,
-    /// New connections.
-    Connections,
-    /// New requests as well; those under way go on.
-    Requests,
-}
+/// What a connection at rest holds, here and in the kernel.
+const CONNECTION: u32 = 8 * 1024;
 
 /// What limits connections.
 #[derive(Debug)]
 pub(crate) struct Admission {
     open: AtomicUsize,
     most: usize,
-    pressure: AtomicU8,
+    memory: Arc<Memory>,
     /// Of each address; `None` is as many as there may be of all.
     clients: Option<Clients>,
 }
 
 impl Admission {
     /// At most `most` connections at once, and at most `per_client` of one address.
-    pub(crate) fn new(most: usize, per_client: Option<NonZeroU32>) -> Arc<Self> {
-        Arc::new(Self {
-            open: AtomicUsize::new(0),
-            most,
-            pressure: AtomicU8::default(),
-            clients: per_client.map(Clients::new),
-        })
+    pub(crate) fn new(most: usize, per_client: Option<NonZeroU32>, memory: Arc<Memory>) -> Arc<Self> {
+        Arc::new(Self { open: AtomicUsize::new(0), most, memory, clients: per_client.map(Clients::new) })
     }
 
     /// Connections at this moment, tunnels included.
@@ -54,19 +40,10 @@ impl Admission {
         self.open.load(Relaxed)
     }
 
-    /// Memory is as short as that from now on.
-    pub(crate) fn press(&self, pressure: Pressure) {
-        self.pressure.store(pressure as u8, Relaxed);
-    }
-
-    /// Whether there is memory for another request.
-    pub(crate) fn takes_requests(&self) -> bool {
-        self.pressure.load(Relaxed) < Pressure::Requests as u8
-    }
-
     /// Room for a connection that `peer` has made to `listener`. Its own address counts, unless it may speak for others.
     pub(crate) fn admit(self: &Arc<Self>, listener: &Listener, peer: IpAddr) -> Result<Ticket, Refusal> {
-        if self.pressure.load(Relaxed) >= Pressure::Connections as u8 {
+        self.memory.came(CONNECTION);
+        if !self.memory.takes_connections() {
             return Err(Refusal::Memory);
         }
         // Workers count before they look, so that several at once stay within the limit.
@@ -171,8 +148,14 @@ impl Clients {
 
 #[cfg(test)]
 mod tests {
+    use super::super::memory::{Look, Pressure};
     use super::*;
     use crate::route::TrustedPeers;
+
+    /// With as much memory as there may be.
+    fn admission(most: usize, per_client: Option<NonZeroU32>) -> Arc<Admission> {
+        Admission::new(most, per_client, Memory::of(Pressure::None))
+    }
 
     fn ip(text: &str) -> IpAddr {
         text.parse().expect("an address")
@@ -185,7 +168,7 @@ mod tests {
 
     #[test]
     fn an_address_has_its_own_limit_and_those_that_left_are_forgotten() {
-        let admission = Admission::new(100, NonZeroU32::new(2));
+        let admission = admission(100, NonZeroU32::new(2));
         let listener = Listener::new("web", ":80");
         let admit = |peer: &str| admission.admit(&listener, ip(peer));
         let (one, two) = (admit("192.0.2.1").expect("room"), admit("::ffff:192.0.2.1").expect("room"));
@@ -200,7 +183,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_network_of_64_bits_is_one_client() {
-        let admission = Admission::new(100, NonZeroU32::new(1));
+        let admission = admission(100, NonZeroU32::new(1));
         let listener = Listener::new("web", ":80");
         let admit = |peer: &str| admission.admit(&listener, ip(peer));
         let _one = admit("2001:db8:1:2::1").expect("room");
@@ -212,7 +195,7 @@ mod tests {
 
     #[test]
     fn whoever_may_speak_for_others_is_not_counted_and_those_it_names_are() {
-        let admission = Admission::new(100, NonZeroU32::new(1));
+        let admission = admission(100, NonZeroU32::new(1));
         let mut listener = Listener::new("web", ":80");
         let balancers = TrustedPeers { all: false, networks: vec!["10.0.0.0/8".parse().expect("a network")] };
         listener.proxy_protocol.trusted = balancers.clone();
@@ -227,23 +210,33 @@ mod tests {
 
     #[test]
     fn while_memory_is_short_nobody_new_comes_in() {
-        let admission = Admission::new(10, None);
-        let listener = Listener::new("web", ":80");
-        let admit = || admission.admit(&listener, ip("192.0.2.1"));
-        let _before = admit().expect("room");
-        admission.press(Pressure::Connections);
-        assert_eq!(admit().expect_err("no memory"), Refusal::Memory);
-        assert!(admission.takes_requests());
-        admission.press(Pressure::Requests);
-        assert!(admit().is_err() && !admission.takes_requests());
-        admission.press(Pressure::None);
-        assert!(admit().is_ok() && admission.takes_requests());
+        for (pressure, let_in) in [(Pressure::None, true), (Pressure::Connections, false), (Pressure::Requests, false)]
+        {
+            let admission = Admission::new(10, None, Memory::of(pressure));
+            let admitted = admission.admit(&Listener::new("web", ":80"), ip("192.0.2.1"));
+            assert_eq!(admitted.err(), (!let_in).then_some(Refusal::Memory), "{pressure:?}");
+        }
+    }
+
+    #[test]
+    fn connections_alone_make_that_memory_is_looked_at() {
+        let looks = AtomicUsize::new(0);
+        let memory = Memory::new(Box::new(move || {
+            let first = looks.fetch_add(1, Relaxed) == 0;
+            let pressure = if first { Pressure::None } else { Pressure::Connections };
+            Look { pressure, room: u64::from(3 * CONNECTION) }
+        }));
+        memory.look();
+        let admission = Admission::new(10, None, memory);
+        let admit = || admission.admit(&Listener::new("web", ":80"), ip("192.0.2.1"));
+        let _held = (admit().expect("room"), admit().expect("room"));
+        assert_eq!(admit().err(), Some(Refusal::Memory));
     }
 
     #[test]
     fn workers_that_admit_at_the_same_moment_stay_within_both_limits() {
         const MOST: usize = 50;
-        let admission = Admission::new(MOST, NonZeroU32::new(30));
+        let admission = admission(MOST, NonZeroU32::new(30));
         let listener = Listener::new("web", ":80");
         let admitted: Vec<Ticket> = std::thread::scope(|scope| {
             let worker = |nth: u8| {

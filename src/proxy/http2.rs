@@ -21,6 +21,9 @@ pub(super) const WINDOW: usize = 1024 * 1024;
 /// Of an answer, what waits for the client to make room.
 pub(super) const SEND_BUFFER: usize = 64 * 1024;
 
+/// What a stream holds that few bytes can make it hold: fields that are named by their numbers.
+const STREAM: usize = 16 * 1024;
+
 /// How many bytes of frames are looked at before others have their turn. A small frame costs as much as a large one, and
 /// some need no stream: a client that has many ready would keep the worker to itself.
 const AT_ONCE: u32 = 32 * 1024;
@@ -41,6 +44,7 @@ pub(super) async fn serve_all(connection: Rc<Connection>, io: Io) -> Result<(), 
     let cx = connection.clone();
     let service = service_fn(move |request| {
         cx.count_stream();
+        cx.worker.meter.came(STREAM);
         let (parts, body) = request.into_parts();
         let serving = serve(cx.clone(), Box::new(parts), ClientBody::Http2(body));
         async { Ok::<_, Infallible>(*serving.await) }

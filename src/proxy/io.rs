@@ -9,7 +9,11 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::memory::Pressure;
 use super::watch::Watch;
+
+/// While memory is short, so much is read at once.
+pub(crate) const LITTLE: usize = 8 * 1024;
 
 /// A socket and the bytes that were read from it to see what it speaks.
 #[derive(Debug)]
@@ -146,6 +150,14 @@ impl Io {
     }
 }
 
+impl Drop for Io {
+    fn drop(&mut self) {
+        if self.watch.is_cut() {
+            self.reset_at_end();
+        }
+    }
+}
+
 macro_rules! each {
     ($self:ident, $io:ident => $call:expr) => {
         match &mut $self.transport {
@@ -169,7 +181,16 @@ impl AsyncRead for Io {
             return later(cx);
         }
         let before = buf.filled().len();
-        let result = each!(self, io => Pin::new(io).poll_read(cx, buf));
+        let result = if self.watch.pressure() == Pressure::None {
+            each!(self, io => Pin::new(io).poll_read(cx, buf))
+        } else {
+            let count = buf.remaining().min(LITTLE);
+            let mut little = ReadBuf::new(buf.initialize_unfilled_to(count));
+            let result = each!(self, io => Pin::new(io).poll_read(cx, &mut little));
+            let count = little.filled().len();
+            buf.advance(count);
+            result
+        };
         if buf.filled().len() > before {
             self.watch.on_read();
             self.watch.spend(buf.filled().len() - before);
@@ -221,7 +242,12 @@ mod tests {
     use std::task::Waker;
     use std::time::{Duration, Instant};
 
+    use super::super::memory::{Memory, Meter};
     use super::*;
+
+    fn watch(pressure: Pressure) -> Arc<Watch> {
+        Watch::client(&Meter::new(Memory::of(pressure)), Instant::now(), Duration::ZERO, Duration::ZERO)
+    }
 
     /// What is read at once, unless it is not yet time.
     fn read(io: &mut Io) -> Option<Vec<u8>> {
@@ -235,7 +261,7 @@ mod tests {
     async fn whoever_has_read_enough_waits_for_its_next_turn() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let stream = TcpStream::connect(listener.local_addr().expect("its address")).await.expect("a connection");
-        let watch = Watch::new(Instant::now(), Duration::ZERO, Duration::ZERO);
+        let watch = watch(Pressure::None);
         let socket = Socket::with_ahead(stream, b"0123456789".to_vec());
         let mut io = Io::new(Transport::Plain(socket), watch.clone());
         assert_eq!(read(&mut io).as_deref(), Some(&b"0123"[..]));
@@ -244,5 +270,20 @@ mod tests {
         assert_eq!(read(&mut io), None);
         watch.allow(3);
         assert_eq!(read(&mut io).as_deref(), Some(&b"89"[..]));
+    }
+
+    #[tokio::test]
+    async fn while_memory_is_short_little_is_read_at_once() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        for (pressure, most) in [(Pressure::None, 3 * LITTLE), (Pressure::Connections, LITTLE)] {
+            let stream = TcpStream::connect(listener.local_addr().expect("its address")).await.expect("a connection");
+            let socket = Socket::with_ahead(stream, vec![b'x'; 3 * LITTLE]);
+            let mut io = Io::new(Transport::Plain(socket), watch(pressure));
+            let mut bytes = vec![0; 4 * LITTLE];
+            let mut room = ReadBuf::new(&mut bytes);
+            let polled = Pin::new(&mut io).poll_read(&mut Context::from_waker(Waker::noop()), &mut room);
+            assert!(polled.is_ready());
+            assert_eq!(room.filled(), vec![b'x'; most], "{pressure:?}");
+        }
     }
 }

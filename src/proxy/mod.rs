@@ -21,6 +21,7 @@ mod http1;
 mod http2;
 mod io;
 pub mod listener;
+mod memory;
 mod opening;
 mod passes;
 mod path;
@@ -48,9 +49,9 @@ use arc_swap::ArcSwap;
 use http::HeaderValue;
 use tokio::sync::{mpsc, watch as signal};
 
-pub use admission::Pressure;
 pub use bounds::Bounds;
 pub use error::{Error, Fault};
+pub use memory::{Look, LookAtMemory, Pressure};
 pub use path::BadPath;
 pub use shared::{InternalPages, Transport};
 pub(crate) use tls::client_config;
@@ -62,6 +63,7 @@ use crate::telemetry::access::AccessLog;
 use crate::telemetry::meters::Meters;
 use crate::telemetry::traces::Tracer;
 use admission::Admission;
+use memory::Memory;
 use router::{CompiledRoute, Router};
 use shared::Shared;
 use tls::Certificates;
@@ -96,6 +98,8 @@ pub struct Settings {
     pub strict_sni: bool,
     /// How long a tunnel may be silent; zero is no limit.
     pub tunnel_idle: Duration,
+    /// Looks at how short memory is.
+    pub memory: LookAtMemory,
 }
 
 impl fmt::Debug for Settings {
@@ -132,6 +136,7 @@ impl Proxy {
         let certificates = Certificates::new()?;
         let upstreams = Arc::new(Upstreams::new());
         let workers = settings.workers.max(1);
+        let memory = Memory::new(settings.memory);
         let shared = Arc::new(Shared {
             epoch: Instant::now(),
             seed: u64::from(std::process::id()),
@@ -158,7 +163,8 @@ impl Proxy {
             tracer: settings.tracer,
             internal: settings.internal,
             phase: CurrentPhase::default(),
-            admission: Admission::new(settings.max_connections, settings.max_connections_per_client),
+            admission: Admission::new(settings.max_connections, settings.max_connections_per_client, memory.clone()),
+            memory,
             tunnel_idle: settings.tunnel_idle,
             loads: (0..workers).map(|_| Load::default()).collect(),
             commands: OnceLock::new(),
@@ -253,12 +259,13 @@ impl Proxy {
         self.phase.send_replace(phase);
     }
 
-    /// Memory is as short as that from now on.
-    pub fn press(&self, pressure: Pressure) {
-        self.shared.admission.press(pressure);
+    /// Looks at how short memory is.
+    pub fn look_at_memory(&self) -> Pressure {
+        self.shared.memory.look()
     }
 
-    /// Has the workers give memory that is free back to the kernel. Costs each of them about a millisecond.
+    /// Has the workers let those go who keep memory waiting, and give what is free back to the kernel. Costs each of
+    /// them about a millisecond, and as much for every thousand connections.
     pub fn give_back(&self) {
         for command in self.shared.commands.get().into_iter().flatten() {
             let _ = command.send(Command::GiveBack);

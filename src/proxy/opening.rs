@@ -24,12 +24,14 @@ use crate::telemetry::meters::{Refusal, TlsLabel};
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The first bytes of a TLS record that holds a handshake (RFC 8446 §5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
+/// What a session of TLS holds that does not come from its client.
+const SESSION: usize = 32 * 1024;
 
 /// Serves a connection in a task of its own.
 pub(crate) fn spawn(worker: &Rc<Worker>, index: usize, stream: TcpStream, peer: SocketAddr, ticket: Ticket) {
     let counted = Counted::new(worker, index);
     let timeouts = &worker.shared.listeners[index].timeouts;
-    let watch = Watch::new(worker.shared.epoch, timeouts.head, timeouts.write_stall);
+    let watch = Watch::client(&worker.meter, worker.shared.epoch, timeouts.head, timeouts.write_stall);
     // Whoever connects ahead of time, as browsers do, and says nothing is idle.
     watch.expect(Wait::Idle, timeouts.head, Instant::now());
     // On the heap, where what the first moments need is nothing afterwards.
@@ -104,6 +106,7 @@ fn overdue(wait: Wait) -> Option<Refusal> {
         Wait::Head => Some(Refusal::HeadTimeout),
         Wait::Write => Some(Refusal::WriteTimeout),
         Wait::Handshake => Some(Refusal::TlsHandshake),
+        Wait::Memory => Some(Refusal::Memory),
         Wait::Nothing | Wait::Idle | Wait::Answer | Wait::Quiet => None,
     }
 }
@@ -129,6 +132,7 @@ async fn open(
     let (transport, spoken, tls) = match spoken {
         Spoken::Tls => {
             watch.is_for(Wait::Handshake);
+            worker.meter.came(SESSION);
             // A hello that never becomes whole waits for no turn.
             let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), socket);
             let handshake = hello.await.map_err(Ended::Tls)?.into_stream(worker.shared.server_tls.clone());

@@ -68,7 +68,7 @@ enum Next {
 fn receive(connection: &Rc<Connection>, mut parts: Box<Parts>, body: ClientBody) -> Result<Next, Refused> {
     let marks = Marks::of(&parts.headers);
     let mut exchange = Exchange::begin(connection, &parts, marks);
-    if !connection.worker.shared.admission.takes_requests() {
+    if !connection.worker.shared.memory.takes_requests() {
         return Err(exchange.refuse(Error::ShortOfMemory));
     }
     // 5 host → path → first match

@@ -10,6 +10,7 @@ use http::{HeaderValue, Response, request};
 use tokio::sync::mpsc;
 
 use super::admission::Admission;
+use super::memory::Memory;
 use super::router::Router;
 use super::upstream::Waiters;
 use super::worker::{Command, CurrentPhase, Load};
@@ -71,6 +72,7 @@ pub(crate) struct Shared {
     pub(crate) tracer: Option<Arc<Tracer>>,
     pub(crate) internal: InternalPages,
     pub(crate) phase: CurrentPhase,
+    pub(crate) memory: Arc<Memory>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) tunnel_idle: Duration,
     pub(crate) loads: Vec<Load>,

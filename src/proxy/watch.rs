@@ -3,20 +3,28 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
+use super::memory::{Meter, Pressure};
+
 /// Milliseconds of the process's own clock; 0 is never.
 pub(crate) type Millis = u64;
+
+/// Of an endpoint.
+const NEVER: Millis = Millis::MAX;
 
 /// The deadline of what has just begun; the time is looked up when it matters.
 const FROM_NOW: Millis = Millis::MAX;
 
 /// An allowance of whoever never takes long with what it reads.
 const UNLIMITED: u32 = u32::MAX;
+
+/// How long a client may keep us waiting while memory is short.
+const HURRY: Millis = 1000;
 
 /// What a connection is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +44,17 @@ pub(crate) enum Wait {
     Quiet = 5,
     /// The rest of a TLS handshake.
     Handshake = 6,
+    /// A client, for longer than there is memory for it.
+    Memory = 7,
 }
 
 /// The deadlines of one connection. Shared by its task and its I/O; in fact only ever used on one thread.
 #[derive(Debug)]
 pub(crate) struct Watch {
+    meter: Arc<Meter>,
     epoch: Instant,
+    /// When it was last told what to wait for; [`NEVER`] for an endpoint, who is not hurried.
+    since: AtomicU64,
     read: AtomicU64,
     waiting: AtomicU8,
     write: AtomicU64,
@@ -53,13 +66,27 @@ pub(crate) struct Watch {
     head: u64,
     /// How many more bytes may be read before others are given their turn.
     allowance: AtomicU32,
+    /// It is cut: what has been written and not been taken is of no use.
+    cut: AtomicBool,
 }
 
 impl Watch {
-    /// No deadlines yet. `head` bounds a head once its first byte is there; `write_stall` a write without progress.
-    pub(crate) fn new(epoch: Instant, head: Duration, write_stall: Duration) -> Arc<Self> {
+    /// A client's, with no deadlines yet. `head` bounds a head once its first byte is there; `write_stall` a write
+    /// without progress.
+    pub(crate) fn client(meter: &Arc<Meter>, epoch: Instant, head: Duration, write_stall: Duration) -> Arc<Self> {
+        Self::new(meter, epoch, 0, head, write_stall)
+    }
+
+    /// An endpoint's, with no deadlines yet.
+    pub(crate) fn endpoint(meter: &Arc<Meter>, epoch: Instant, write_stall: Duration) -> Arc<Self> {
+        Self::new(meter, epoch, NEVER, Duration::ZERO, write_stall)
+    }
+
+    fn new(meter: &Arc<Meter>, epoch: Instant, since: Millis, head: Duration, write_stall: Duration) -> Arc<Self> {
         Arc::new(Self {
+            meter: meter.clone(),
             epoch,
+            since: AtomicU64::new(since),
             read: AtomicU64::new(0),
             waiting: AtomicU8::new(Wait::Nothing as u8),
             write: AtomicU64::new(0),
@@ -68,7 +95,13 @@ impl Watch {
             write_stall: millis(write_stall),
             head: millis(head),
             allowance: AtomicU32::new(UNLIMITED),
+            cut: AtomicBool::new(false),
         })
+    }
+
+    /// How short memory is.
+    pub(crate) fn pressure(&self) -> Pressure {
+        self.meter.pressure()
     }
 
     fn now(&self) -> Millis {
@@ -81,8 +114,9 @@ impl Watch {
 
     /// Waits for `what` for at most `limit` from `now`; zero is no limit.
     pub(crate) fn expect(&self, what: Wait, limit: Duration, now: Instant) {
-        let deadline = if limit.is_zero() { 0 } else { self.at(now) + millis(limit).max(1) };
-        self.read.store(deadline, Relaxed);
+        let now = self.at(now);
+        self.since.store(now, Relaxed);
+        self.read.store(if limit.is_zero() { 0 } else { now + millis(limit).max(1) }, Relaxed);
         self.is_for(what);
     }
 
@@ -118,6 +152,7 @@ impl Watch {
 
     /// These bytes were read.
     pub(crate) fn spend(&self, bytes: usize) {
+        self.meter.came(bytes);
         let left = self.allowance.load(Relaxed);
         if left != UNLIMITED {
             self.allowance.store(left.saturating_sub(u32::try_from(bytes).unwrap_or(UNLIMITED)), Relaxed);
@@ -202,6 +237,29 @@ impl Watch {
             _ => Wait::Nothing,
         })
     }
+
+    /// Whether this client keeps us waiting while memory is short: with nothing that it asks, or half a head, or, when
+    /// it is very short, with an answer that it does not take.
+    fn overstays(&self) -> bool {
+        let pressure = self.pressure();
+        let since = self.since.load(Relaxed);
+        if pressure == Pressure::None || since == NEVER {
+            return false;
+        }
+        let now = self.now();
+        let long = |since: Millis| since + HURRY <= now;
+        let waits = |deadline: Millis, limit: Millis| deadline != 0 && long(deadline.saturating_sub(limit));
+        match self.waiting.load(Relaxed) {
+            1 | 5 if long(since) => true,
+            2 if waits(self.read_deadline(), self.head) => true,
+            _ => pressure == Pressure::Requests && waits(self.write_deadline(), self.write_stall),
+        }
+    }
+
+    /// Whether what has been written is to be thrown away with the connection.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.load(Relaxed)
+    }
 }
 
 /// The earlier of two deadlines; zero is none.
@@ -233,6 +291,9 @@ impl Alarm {
 
     /// Ready when a deadline has passed. Call it after each poll of the connection. Cancel-safe.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Wait> {
+        if self.watch.overstays() {
+            return Poll::Ready(Wait::Memory);
+        }
         loop {
             let due = self.watch.earliest();
             if due == 0 {
@@ -272,18 +333,27 @@ pub(crate) async fn guarded<F: Future>(future: F, watch: Arc<Watch>) -> Result<F
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        alarm.poll(cx).map(Err)
+        alarm.poll(cx).map(|what| {
+            // Who does not take what was written would have the kernel keep it for minutes.
+            alarm.watch.cut.store(alarm.watch.write_deadline() != 0, Relaxed);
+            Err(what)
+        })
     })
     .await
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::memory::Memory;
     use super::*;
+
+    fn client(pressure: Pressure, head: Duration, write_stall: Duration) -> Arc<Watch> {
+        Watch::client(&Meter::new(Memory::of(pressure)), Instant::now(), head, write_stall)
+    }
 
     #[tokio::test]
     async fn a_deadline_that_comes_closer_is_noticed() {
-        let watch = Watch::new(Instant::now(), Duration::from_millis(20), Duration::ZERO);
+        let watch = client(Pressure::None, Duration::from_millis(20), Duration::ZERO);
         watch.expect(Wait::Idle, Duration::from_secs(3600), Instant::now());
         let inner = watch.clone();
         let ended = guarded(
@@ -299,7 +369,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_write_without_progress_expires_and_progress_clears_it() {
-        let watch = Watch::new(Instant::now(), Duration::ZERO, Duration::from_millis(10));
+        let watch = client(Pressure::None, Duration::ZERO, Duration::from_millis(10));
         watch.on_write_blocked();
         watch.on_write();
         assert_eq!(watch.expired(), None);
@@ -309,7 +379,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_offer_that_nobody_takes_expires_and_one_that_is_taken_does_not() {
-        let watch = Watch::new(Instant::now(), Duration::ZERO, Duration::from_millis(10));
+        let watch = client(Pressure::None, Duration::ZERO, Duration::from_millis(10));
         watch.on_offer();
         watch.on_offer();
         watch.on_taken();
@@ -318,5 +388,47 @@ mod tests {
         watch.on_offer();
         watch.on_progress();
         assert_eq!(guarded(std::future::pending::<()>(), watch).await, Err(Wait::Write));
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    const WAITED: Duration = Duration::from_millis(2 * HURRY);
+
+    /// Whether a client that has kept us waiting like this for twice as long as there is memory for is let go, and
+    /// whether what was written to it is thrown away.
+    async fn let_go(pressure: Pressure, waiting: Wait) -> Option<bool> {
+        let epoch = Instant::now().checked_sub(WAITED).expect("the machine has run for longer");
+        let watch = Watch::client(&Meter::new(Memory::of(pressure)), epoch, HOUR, HOUR);
+        watch.is_for(waiting);
+        // Since the epoch, and for an hour.
+        match waiting {
+            Wait::Write => watch.write.store(millis(HOUR), Relaxed),
+            _ => watch.read.store(millis(HOUR), Relaxed),
+        }
+        let ended = tokio::time::timeout(Duration::ZERO, guarded(std::future::pending::<()>(), watch.clone())).await;
+        assert_eq!(ended.ok()?, Err(Wait::Memory));
+        Some(watch.is_cut())
+    }
+
+    #[tokio::test]
+    async fn while_memory_is_short_those_who_ask_nothing_are_let_go_and_then_those_who_take_no_answer() {
+        for (waiting, while_short, while_very_short) in [
+            (Wait::Idle, Some(false), Some(false)),
+            (Wait::Quiet, Some(false), Some(false)),
+            (Wait::Head, Some(false), Some(false)),
+            (Wait::Write, None, Some(true)),
+            (Wait::Nothing, None, None),
+        ] {
+            assert_eq!(let_go(Pressure::None, waiting).await, None, "{waiting:?}");
+            assert_eq!(let_go(Pressure::Connections, waiting).await, while_short, "{waiting:?}");
+            assert_eq!(let_go(Pressure::Requests, waiting).await, while_very_short, "{waiting:?}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_is_not_hurried() {
+        let epoch = Instant::now().checked_sub(WAITED).expect("the machine has run for longer");
+        let watch = Watch::endpoint(&Meter::new(Memory::of(Pressure::Requests)), epoch, HOUR);
+        watch.write.store(millis(HOUR), Relaxed);
+        assert!(!watch.overstays());
     }
 }

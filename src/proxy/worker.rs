@@ -17,6 +17,7 @@ use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
 
 use super::admission::Ticket;
+use super::memory::Meter;
 use super::opening;
 use super::router::{Found, Lookup, Router};
 use super::shared::Shared;
@@ -76,7 +77,7 @@ pub(crate) enum Command {
     Listen(usize, StdListener),
     /// Serve this connection, which another worker accepted.
     Serve(usize, StdStream, SocketAddr, Ticket),
-    /// Give memory that is free back to the kernel.
+    /// Memory is short: let those go who keep it waiting, and give what is free back to the kernel.
     GiveBack,
 }
 
@@ -95,6 +96,8 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) pool: Rc<Pool>,
     pub(crate) random: Cell<u64>,
+    /// What has come from peers.
+    pub(crate) meter: Arc<Meter>,
     /// Of TLS handshakes.
     pub(crate) turns: Turns,
     /// What passes through tunnels, for the moment of its passing.
@@ -160,6 +163,10 @@ impl Worker {
         if self.phase() >= Phase::Draining {
             self.pool.clear();
         }
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
         for waker in self.wakers.borrow().values() {
             waker.wake_by_ref();
         }
@@ -203,6 +210,7 @@ pub(crate) fn run(
         date: RefCell::new((0, HeaderValue::from_static(""))),
         wakers: RefCell::default(),
         next_waker: Cell::new(0),
+        meter: Meter::new(shared.memory.clone()),
         turns: Turns::default(),
         shared,
     });
@@ -224,7 +232,10 @@ async fn work(worker: Rc<Worker>, mut commands: mpsc::UnboundedReceiver<Command>
                     Ok(stream) => opening::spawn(&worker, listener, stream, peer, ticket),
                     Err(error) => tracing::error!(%error, "register a connection"),
                 },
-                Some(Command::GiveBack) => give_back(),
+                Some(Command::GiveBack) => {
+                    worker.wake_all();
+                    give_back();
+                }
                 None => return,
             },
             changed = phase.changed() => {

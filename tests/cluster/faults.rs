@@ -273,8 +273,12 @@ const ROWS: &[Row] = &[
     row(
         "R3",
         "memory is short",
-        "bounded by configuration",
-        Tests(&["a_client_that_does_not_read_holds_back_its_backend"]),
+        "bounded by configuration; clients are turned away before the kernel ends the process, and served soon after",
+        Tests(&[
+            "a_client_that_does_not_read_holds_back_its_backend",
+            "while_memory_is_short_half_heads_are_let_go_and_everybody_else_is_served_soon",
+            "a_pod_whose_clients_take_all_its_memory_turns_them_away_and_is_never_killed",
+        ]),
     ),
     row(
         "R4",
@@ -284,9 +288,12 @@ const ROWS: &[Row] = &[
     ),
     row(
         "R5",
-        "the disk of the logs is full",
+        "the disk of the logs is full, or nobody reads standard output",
         "lines are lost and counted, requests are not",
-        Tests(&["a_full_disk_costs_lines_of_the_log_and_no_request_and_heals_when_there_is_room"]),
+        Tests(&[
+            "a_full_disk_costs_lines_of_the_log_and_no_request_and_heals_when_there_is_room",
+            "an_output_that_nobody_reads_costs_lines_and_no_request_and_no_time_at_the_end",
+        ]),
     ),
     row(
         "R6",

@@ -10,6 +10,7 @@ mod events;
 mod faults;
 mod faults_api;
 mod faults_etcd;
+mod faults_memory;
 mod faults_objects;
 mod faults_process;
 mod helm;

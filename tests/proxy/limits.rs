@@ -124,37 +124,3 @@ async fn a_tunnel_takes_its_clients_room_until_it_ends() {
     })
     .await;
 }
-
-#[tokio::test]
-async fn while_memory_is_short_nobody_new_is_served_and_afterwards_everybody_is() {
-    let (_backend, gateway) = gateway(&["--limits.memory=96Mi"]).await;
-    let mut kept = Raw::connect(gateway.web()).await;
-    assert!(kept.still_serves("a.example").await);
-    let mut crowd = Vec::new();
-    for _ in 0..1500 {
-        crowd.push(Raw::connect(gateway.web()).await);
-    }
-    // All of them are in before the first one grows: who comes while memory is short would not be let in.
-    let open = "traefik_open_connections{entrypoint=\"web\",protocol=\"TCP\"} 1501\n";
-    eventually("all are let in", async || gateway.admin_text("/metrics").await.contains(open)).await;
-    let head = format!("GET / HTTP/1.1\r\nHost: a.example\r\nX: {}", "y".repeat(60_000));
-    for client in &mut crowd {
-        client.send(&head).await;
-    }
-    eventually("memory is short", async || gateway.log().contains("memory is very short")).await;
-    kept.send("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n").await;
-    let answer = kept.answer().await.expect("an answer");
-    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "{answer:?}");
-    assert!(kept.closed().await, "what it holds is given back");
-    assert!(!Raw::connect(gateway.web()).await.still_serves("a.example").await, "nobody new");
-    assert_eq!(gateway.admin_status("/readyz").await, 200, "it is ready all the same");
-    let metrics = gateway.admin_text("/metrics").await;
-    let count = metrics.lines().find_map(|line| line.strip_prefix("adit_refusals_total{reason=\"memory\"} "));
-    // A request and a connection.
-    assert_eq!(count, Some("2"), "{metrics}");
-    drop(crowd);
-    eventually("there is memory again", async || {
-        get(gateway.web(), "a.example", "/").await.is_ok_and(|answer| answer.status == 200)
-    })
-    .await;
-}

@@ -46,13 +46,13 @@ async fn a_full_disk_costs_lines_of_the_log_and_no_request_and_heals_when_there_
 /// Asks for what is not there, which both logs tell, until lines of both are lost. Every request is answered.
 async fn until_lines_are_lost(gateway: &Gateway, client: &mut Raw) {
     const AT_ONCE: usize = 500;
-    let before = (lost(gateway, "log").await, lost(gateway, "access").await);
+    let before = (lost(gateway, "process").await, lost(gateway, "access").await);
     eventually("lines of both logs are lost", async || {
         client.send("GET / HTTP/1.1\r\nHost: none.example\r\n\r\n".repeat(AT_ONCE)).await;
         for _ in 0..AT_ONCE {
             assert_eq!(client.answer().await.expect("an answer").status, 404);
         }
-        lost(gateway, "log").await > before.0 && lost(gateway, "access").await > before.1
+        lost(gateway, "process").await > before.0 && lost(gateway, "access").await > before.1
     })
     .await;
 }

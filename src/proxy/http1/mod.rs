@@ -19,7 +19,7 @@ use super::connection::Connection;
 use super::h1::{Decoder, Framing, Malformed, RequestHead, Sending};
 use super::head;
 use super::headers::has_token;
-use super::io::Io;
+use super::io::{Io, LITTLE};
 use super::serve::{refusal, serve};
 use super::watch::Wait;
 use super::worker::Phase;
@@ -48,6 +48,9 @@ pub(super) async fn serve_all(connection: Rc<Connection>, io: Io) {
     let wire = Rc::new(RefCell::new(Wire::new(io)));
     let most = connection.listener.max_header_bytes;
     let over = || connection.worker.phase() == Phase::Over;
+    let has_memory = || connection.worker.shared.memory.takes_requests();
+    // What may come of the next request before this one is answered.
+    let most_ahead = || if has_memory() { most } else { LITTLE };
     let mut sending = Sending::default();
     let mut registration = None;
     let then = loop {
@@ -62,14 +65,17 @@ pub(super) async fn serve_all(connection: Rc<Connection>, io: Io) {
             if closing || over() {
                 return Poll::Ready(None);
             }
-            wire.poll_head(cx, most).map(Some)
+            wire.poll_head(cx, most, has_memory).map(Some)
         });
         // In a block of its own: what is only used here need not be kept while the answer is written.
         let told = {
             let (response, asked) = match head.await {
                 None => break Then::Close,
                 Some(Err(NoHead::Ended)) => break Then::Cut,
-                Some(Err(NoHead::Malformed(why))) => (Some(unreadable(&connection, why)), Asked::UNREADABLE),
+                Some(Err(NoHead::Malformed(why))) => (Some(unreadable(&connection, why.into())), Asked::UNREADABLE),
+                Some(Err(NoHead::ShortOfMemory)) => {
+                    (Some(unreadable(&connection, Error::ShortOfMemory)), Asked::UNREADABLE)
+                }
                 Some(Ok(head)) => {
                     let (mut serving, asked) = begin(&connection, &wire, head);
                     let response = std::future::poll_fn(|cx| {
@@ -80,7 +86,7 @@ pub(super) async fn serve_all(connection: Rc<Connection>, io: Io) {
                             return Poll::Ready(Some(response));
                         }
                         let ahead = connection.waiting.get();
-                        wire.borrow_mut().poll_left(cx, most, ahead).map(|()| None)
+                        wire.borrow_mut().poll_left(cx, most_ahead(), ahead).map(|()| None)
                     });
                     (response.await, asked)
                 }
@@ -92,7 +98,7 @@ pub(super) async fn serve_all(connection: Rc<Connection>, io: Io) {
             if over() || sending.poll(&mut Out(&wire), cx).is_ready() {
                 return Poll::Ready(());
             }
-            wire.borrow_mut().poll_left(cx, most, false)
+            wire.borrow_mut().poll_left(cx, most_ahead(), false)
         })
         .await;
         if !sending.is_done() {
@@ -180,13 +186,18 @@ fn answer(
     told
 }
 
+impl From<Malformed> for Error {
+    fn from(why: Malformed) -> Self {
+        match why {
+            Malformed::Rule(rule) => Self::BadRequest(rule),
+            Malformed::TooLarge => Self::HeadTooLarge,
+            Malformed::TargetTooLong => Self::TargetTooLong,
+        }
+    }
+}
+
 /// The answer to a head that could not be read.
-fn unreadable(connection: &Connection, why: Malformed) -> Box<Response<Body>> {
-    let error = match why {
-        Malformed::Rule(rule) => Error::BadRequest(rule),
-        Malformed::TooLarge => Error::HeadTooLarge,
-        Malformed::TargetTooLong => Error::TargetTooLong,
-    };
+fn unreadable(connection: &Connection, error: Error) -> Box<Response<Body>> {
     connection.worker.shared.meters.own().refused(error.reason());
     tracing::debug!(
         entryPointName = %connection.listener.name,

@@ -36,6 +36,8 @@ pub(super) enum NoHead {
     /// The client has closed, or said nothing more.
     Ended,
     Malformed(Malformed),
+    /// It is not whole, and there is no memory for the rest of it.
+    ShortOfMemory,
 }
 
 /// Why a request's body ended early.
@@ -54,13 +56,21 @@ impl Wire {
         Self { io, input: Input::default(), request: 0, body: Decoder::Done, owed: b"", waited: false, lingers: false }
     }
 
-    /// The next head. No buffer is held while nothing has come.
-    pub(super) fn poll_head(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<RequestHead, NoHead>> {
+    /// The next head. No buffer is held while nothing has come. `grows` is asked before more is held of one.
+    pub(super) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        most: usize,
+        grows: impl Fn() -> bool,
+    ) -> Poll<Result<RequestHead, NoHead>> {
         loop {
-            if !self.input.is_empty()
-                && let Some(head) = read_request(&mut self.input, most).map_err(NoHead::Malformed)?
-            {
-                return Poll::Ready(Ok(head));
+            if !self.input.is_empty() {
+                if let Some(head) = read_request(&mut self.input, most).map_err(NoHead::Malformed)? {
+                    return Poll::Ready(Ok(head));
+                }
+                if !grows() {
+                    return Poll::Ready(Err(NoHead::ShortOfMemory));
+                }
             }
             // Who is woken has something to read; before that, nothing is held for it.
             if !self.waited && self.input.is_empty() && !self.io.may_have_more(cx) {

@@ -17,6 +17,9 @@ use super::state::EndpointState;
 use crate::route::{Address, Protocol};
 use crate::telemetry::meters::Refusal;
 
+/// What is held for a connection and the request that it is made for, here and in the kernel.
+const EXCHANGE: usize = 16 * 1024;
+
 /// A new connection.
 pub(crate) enum Connected {
     H1(Box<H1>),
@@ -45,7 +48,8 @@ pub(crate) async fn connect(
             tracing::debug!(endpoint = %endpoint.address, %error, "connect");
             Error::Connect(error.kind())
         })?;
-        let watch = Watch::new(worker.shared.epoch, Duration::ZERO, worker.shared.transport.write_stall);
+        let watch = Watch::endpoint(&worker.meter, worker.shared.epoch, worker.shared.transport.write_stall);
+        worker.meter.came(EXCHANGE);
         let (transport, h2) = match protocol {
             Protocol::Http => (Transport::Plain(Socket::new(stream)), false),
             Protocol::H2c => (Transport::Plain(Socket::new(stream)), purpose == Purpose::Exchange),

@@ -67,7 +67,7 @@ pub fn number(file: &str, key: &str) -> Option<f64> {
 }
 
 /// As [`number`], of a text.
-fn field(text: &str, key: &str) -> Option<f64> {
+pub fn field(text: &str, key: &str) -> Option<f64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(key))?;
     rest.split_ascii_whitespace().next()?.parse().ok()
 }
