@@ -144,7 +144,7 @@ impl Pod {
 
     /// Still the same one, which was never ended.
     fn is_what_it_was(&self) {
-        assert_eq!(pods("default", "app=traefik"), [self.name.clone()]);
+        assert_eq!(pods("default", "app=traefik").join(" "), self.name);
         let path = "{.status.containerStatuses[0].restartCount}";
         let restarts = kubectl(&format!("get pod {} -o jsonpath={path}", self.name));
         assert_eq!(restarts, "0", "{}", kubectl(&format!("describe pod {}", self.name)));

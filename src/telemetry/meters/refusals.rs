@@ -176,7 +176,7 @@ impl Refusal {
             ),
             Self::Memory => seen(
                 CLOSES,
-                "Memory was short: from 80 % of the limit on new connections are refused, from 90 % on new requests.",
+                "Memory was short: from 80 % of the limit on new connections are refused and idle ones let go, from 90 % on new requests are refused.",
                 "raise the memory limit or add replicas",
             ),
             Self::Loop => told(
