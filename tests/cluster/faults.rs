@@ -276,7 +276,7 @@ const ROWS: &[Row] = &[
         "bounded by configuration; clients are turned away before the kernel ends the process, and served soon after",
         Tests(&[
             "a_client_that_does_not_read_holds_back_its_backend",
-            "while_memory_is_short_half_heads_are_let_go_and_everybody_else_is_served_soon",
+            "while_memory_is_short_those_who_ask_nothing_are_let_go_and_then_those_who_take_no_answer",
             "a_pod_whose_clients_take_all_its_memory_turns_them_away_and_is_never_killed",
         ]),
     ),

@@ -18,7 +18,7 @@ use crate::support::backend::Backend;
 use crate::support::gateway::{Gateway, ingress, route, service};
 use crate::support::secure::connect;
 
-pub(crate) type Client<B> = SendRequest<B>;
+type Client<B> = SendRequest<B>;
 
 async fn client<B, S>(stream: S) -> Client<B>
 where
@@ -32,7 +32,7 @@ where
     sender
 }
 
-pub(crate) async fn prior_knowledge(address: SocketAddr) -> Client<Empty<Bytes>> {
+async fn prior_knowledge(address: SocketAddr) -> Client<Empty<Bytes>> {
     client(TcpStream::connect(address).await.expect("connect")).await
 }
 
