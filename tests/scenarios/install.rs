@@ -2,7 +2,12 @@
 
 use std::net::SocketAddr;
 
-use crate::plain::client::{Answer, request};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::plain::client::{Answer, Raw};
+use crate::support::PATIENCE;
 use crate::support::helm::{CHART, SELECTOR, Uninstall, helm};
 use crate::support::kubectl::{Namespace, image, kubectl, load_balancer, pods, rolled_out, try_kubectl};
 
@@ -80,7 +85,14 @@ impl Site {
         };
         let host = self.host;
         let bytes = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n{content}Connection: close\r\n\r\n{body}");
-        request(self.address, &bytes).await.map_err(|error| error.to_string())
+        let mut stream = TcpStream::connect(self.address).await.map_err(|error| error.to_string())?;
+        stream.write_all(bytes.as_bytes()).await.map_err(|error| error.to_string())?;
+        // A request may wait for its endpoint, longer than `Raw` has patience with an answer that has begun.
+        timeout(PATIENCE, stream.readable())
+            .await
+            .map_err(|_| format!("no answer in {PATIENCE:?}"))?
+            .map_err(|error| error.to_string())?;
+        Raw::over(stream).answer_to(method).await.ok_or_else(|| "an end without an answer".to_owned())
     }
 
     /// A GET that must be answered with 200.
