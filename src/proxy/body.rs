@@ -18,6 +18,7 @@ use super::exchange::Exchange;
 use super::h1::Framing;
 use super::headers;
 use super::http1::{BodyError, Wire};
+use super::trickles::Turn;
 use super::upstream::{Reply, ReplyError};
 use super::watch::Watch;
 
@@ -77,11 +78,11 @@ pub(crate) enum ClientBody {
 }
 
 impl ClientBody {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>, turn: &mut Turn) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         match self {
             Self::Empty => Poll::Ready(None),
             Self::Http1(wire, request) => {
-                wire.borrow_mut().poll_body(*request, cx).map(|frame| frame.map(|frame| Ok(frame?)))
+                wire.borrow_mut().poll_body(*request, cx, turn).map(|frame| frame.map(|frame| Ok(frame?)))
             }
             Self::Http2(incoming) => Pin::new(incoming).poll_frame(cx).map(|frame| frame.map(|frame| Ok(frame?))),
         }
@@ -109,6 +110,7 @@ impl ClientBody {
 #[derive(Debug)]
 pub(crate) struct Stream {
     incoming: ClientBody,
+    turn: Turn,
     state: Rc<UploadState>,
     patience: Patience,
     sleep: Option<Pin<Box<Sleep>>>,
@@ -127,10 +129,10 @@ pub(crate) enum UploadError {
 }
 
 impl Upload {
-    /// Streams `incoming`; the state tells how it went.
-    pub(crate) fn stream(incoming: ClientBody, patience: Patience) -> (Self, Rc<UploadState>) {
+    /// Streams `incoming`, whose small pieces wait for their turn; the state tells how it went.
+    pub(crate) fn stream(incoming: ClientBody, patience: Patience, turn: Turn) -> (Self, Rc<UploadState>) {
         let state = Rc::new(UploadState::default());
-        let stream = Stream { incoming, state: state.clone(), patience, sleep: None, waiting_since: None };
+        let stream = Stream { incoming, turn, state: state.clone(), patience, sleep: None, waiting_since: None };
         (Self::Stream(Box::new(stream)), state)
     }
 
@@ -165,7 +167,7 @@ impl HttpBody for Upload {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         let Self::Stream(stream) = &mut *self else { return Poll::Ready(None) };
-        match stream.incoming.poll_frame(cx) {
+        match stream.incoming.poll_frame(cx, &mut stream.turn) {
             Poll::Ready(Some(Ok(mut frame))) => {
                 stream.waiting_since = None;
                 if let Some(data) = frame.data_ref() {

@@ -31,6 +31,7 @@ pub mod router;
 mod serve;
 mod shared;
 mod tls;
+mod trickles;
 mod tunnel;
 mod turns;
 mod upgrade;

@@ -239,7 +239,8 @@ fn prepare(
     } else {
         let until =
             (!timeouts.read.is_zero()).then(|| tokio::time::Instant::from_std(exchange.started) + timeouts.read);
-        let (upload, state) = Upload::stream(body, Patience { idle: timeouts.body_idle, until });
+        let (patience, turn) = (Patience { idle: timeouts.body_idle, until }, connection.worker.trickles.turn());
+        let (upload, state) = Upload::stream(body, patience, turn);
         exchange.uploading(state.clone());
         (upload, Some(state))
     };

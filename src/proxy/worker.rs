@@ -21,6 +21,7 @@ use super::memory::Meter;
 use super::opening;
 use super::router::{Found, Lookup, Router};
 use super::shared::Shared;
+use super::trickles::Trickles;
 use super::turns::Turns;
 use super::upstream::Pool;
 
@@ -100,6 +101,8 @@ pub(crate) struct Worker {
     pub(crate) meter: Arc<Meter>,
     /// Of TLS handshakes.
     pub(crate) turns: Turns,
+    /// Of bodies that come in small pieces.
+    pub(crate) trickles: Rc<Trickles>,
     /// What passes through tunnels, for the moment of its passing.
     pub(crate) buffer: RefCell<Box<[u8]>>,
     router: RefCell<Cache<Arc<ArcSwap<Router>>, Arc<Router>>>,
@@ -212,6 +215,7 @@ pub(crate) fn run(
         next_waker: Cell::new(0),
         meter: Meter::new(shared.memory.clone()),
         turns: Turns::default(),
+        trickles: Rc::default(),
         shared,
     });
     runtime.block_on(work(worker, commands, phase));

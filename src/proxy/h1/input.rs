@@ -76,11 +76,16 @@ impl Input {
                 Poll::Ready(Ok(count))
             }
             Poll::Pending => {
-                if self.bytes.is_empty() {
-                    self.bytes = BytesMut::new();
-                }
+                self.let_go();
                 Poll::Pending
             }
+        }
+    }
+
+    /// Holds no memory while more of the same body is waited for, if there is nothing in it.
+    pub(crate) fn let_go(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes = BytesMut::new();
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::io::AsyncWrite;
 
 use super::super::h1::{Decoded, Decoder, Input, Malformed, RequestHead, read_request};
 use super::super::io::Io;
+use super::super::trickles::Turn;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -117,11 +118,12 @@ impl Wire {
         if request == self.request { self.body.size_hint() } else { SizeHint::with_exact(0) }
     }
 
-    /// The next frame of the request's body.
+    /// The next frame of the request's body. One that comes in small pieces is read in its turn.
     pub(crate) fn poll_body(
         &mut self,
         request: u32,
         cx: &mut Context<'_>,
+        turn: &mut Turn,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if request != self.request {
             return Poll::Ready(None);
@@ -141,9 +143,14 @@ impl Wire {
                 Decoded::Done => return Poll::Ready(None),
                 Decoded::More => {}
             }
+            if turn.is_wanted() && (!self.io.may_have_more(cx) || turn.poll(cx).is_pending()) {
+                self.input.let_go();
+                return Poll::Pending;
+            }
             let left = self.body.size_hint().exact();
-            if ready!(self.input.poll_fill_body(&mut self.io, cx, left))? == 0 {
-                return Poll::Ready(Some(Err(BodyError::Cut)));
+            match ready!(self.input.poll_fill_body(&mut self.io, cx, left))? {
+                0 => return Poll::Ready(Some(Err(BodyError::Cut))),
+                count => turn.brought(count),
             }
         }
     }
