@@ -78,7 +78,7 @@ pub enum Rank {
     /// By the specification's order.
     Automatic(AutomaticRank),
     /// `router.priority` p: directly after the last automatic route whose Traefik number (the length of its rule
-    /// string) is at least p, or before all when there is none.
+    /// string) is at least p, of those that it is compared with; or before all when there is none.
     Explicit {
         /// That last automatic route; `None` puts the route before all automatic ones.
         after: Option<Box<AutomaticRank>>,

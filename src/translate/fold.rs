@@ -6,6 +6,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 use super::Settings;
+use super::anchors::Anchors;
 use super::ingress::{Claim, Draft, Field, Translation};
 use super::owner::Owner;
 use crate::objects::{ObjectKey, pack};
@@ -14,16 +15,13 @@ use crate::route::{
     PathMatch, Problem, Rank, Route, Severity, Tier, TlsUse, VirtualHost,
 };
 
-/// Rule strings are not longer than this; a higher priority comes before every automatic route without a look at them.
-const LONGEST_RULE: i64 = 1 << 20;
-
 /// Everything by host.
 pub(super) struct Fold {
     drafts: BTreeMap<HostPattern, Vec<Arc<Draft>>>,
     claims: BTreeMap<HostPattern, BTreeMap<(i64, ObjectKey), Vec<Claim>>>,
     /// Hosts with routes whose place depends on automatic routes elsewhere.
     anchored: BTreeSet<HostPattern>,
-    anchors: BTreeMap<(usize, i64), Option<AutomaticRank>>,
+    anchors: Anchors,
     dirty_hosts: BTreeSet<HostPattern>,
     dirty_claims: BTreeSet<HostPattern>,
     hosts: OrdMap<HostPattern, Arc<VirtualHost>>,
@@ -42,7 +40,7 @@ impl Fold {
             drafts: BTreeMap::new(),
             claims: BTreeMap::new(),
             anchored: BTreeSet::new(),
-            anchors: BTreeMap::new(),
+            anchors: Anchors::default(),
             dirty_hosts: BTreeSet::new(),
             dirty_claims: BTreeSet::new(),
             hosts: OrdMap::new(),
@@ -99,12 +97,7 @@ impl Fold {
     pub(super) fn finish(&mut self) {
         let dirty = std::mem::take(&mut self.dirty_hosts);
         for host in &dirty {
-            let anchored = self
-                .drafts
-                .get(host)
-                .into_iter()
-                .flatten()
-                .any(|draft| draft.priority.is_some_and(|priority| priority <= LONGEST_RULE));
+            let anchored = self.drafts.get(host).is_some_and(|drafts| Anchors::are_needed_by(drafts));
             if anchored {
                 self.anchored.insert(host.clone());
             } else {
@@ -113,13 +106,11 @@ impl Fold {
         }
         let mut fold = dirty;
         if !self.anchored.is_empty() && !fold.is_empty() {
-            let anchors = self.find_anchors();
-            if anchors != self.anchors {
-                self.anchors = anchors;
-                fold.extend(self.anchored.iter().cloned());
-            }
+            let anchors = Anchors::find(&self.anchored, &self.drafts, self.owners.is_some());
+            fold.extend(anchors.moved(&self.anchors).cloned());
+            self.anchors = anchors;
         } else if self.anchored.is_empty() {
-            self.anchors.clear();
+            self.anchors = Anchors::default();
         }
         for host in fold {
             self.fold_host(&host);
@@ -155,39 +146,6 @@ impl Fold {
         own.chain(self.conflicts.values().flatten()).chain(self.claim_conflicts.values().flatten())
     }
 
-    /// For each listener and priority in use: the last automatic route there whose Traefik number is at least that.
-    fn find_anchors(&self) -> BTreeMap<(usize, i64), Option<AutomaticRank>> {
-        let all = || self.drafts.values().flatten();
-        let explicit = all().filter_map(|draft| {
-            Some((draft.priority.filter(|priority| *priority <= LONGEST_RULE)?, draft.route.listeners))
-        });
-        let mut anchors: BTreeMap<usize, BTreeMap<i64, Option<&AutomaticRank>>> = BTreeMap::new();
-        for (priority, listeners) in explicit {
-            for listener in listeners.iter() {
-                anchors.entry(listener).or_default().insert(priority, None);
-            }
-        }
-        for draft in all().filter(|draft| draft.priority.is_none() && draft.own().tier == Tier::Rule) {
-            for (_, of_listener) in
-                anchors.iter_mut().filter(|(listener, _)| draft.route.listeners.contains(**listener))
-            {
-                // Of the priorities that it comes before, the highest; the others have it from there.
-                if let Some((_, last)) = of_listener.range_mut(..=draft.route.origin.priority).next_back() {
-                    *last = (*last).max(Some(draft.own()));
-                }
-            }
-        }
-        let mut found = BTreeMap::new();
-        for (listener, of_listener) in anchors {
-            let mut last = None;
-            for (priority, own) in of_listener.into_iter().rev() {
-                last = last.max(own);
-                found.insert((listener, priority), last.cloned());
-            }
-        }
-        found
-    }
-
     fn fold_host(&mut self, host: &HostPattern) {
         let owner = self.own(host);
         let drafts = self.drafts.get(host).into_iter().flatten().map(|draft| &**draft);
@@ -205,8 +163,7 @@ impl Fold {
                 None => routes.push((draft.route.clone(), draft)),
                 // One route for each listener: it may have another place on each.
                 Some(priority) => routes.extend(draft.route.listeners.iter().map(|listener| {
-                    let after = self.anchors.get(&(listener, priority)).cloned().flatten();
-                    let after = after.map(Box::new);
+                    let after = self.anchors.of(draft, priority, listener).cloned().map(Box::new);
                     let explicit =
                         Box::new(Explicit { priority: std::cmp::Reverse(priority), own: draft.own().clone() });
                     let (rank, listeners) = (Rank::Explicit { after, explicit }, ListenerSet::only(listener));

@@ -3,6 +3,7 @@
 //! Each Ingress is translated by itself, with the objects it names ([`ingress`]); the table is a fold of these by host
 //! ([`fold`]). So one changed Ingress among ten thousand costs one translation and the fold of its hosts.
 
+mod anchors;
 mod certificate;
 mod endpoints;
 mod fold;
