@@ -7,6 +7,7 @@
 
 mod huge;
 mod incremental;
+mod tenants;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
