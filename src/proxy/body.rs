@@ -97,6 +97,14 @@ impl ClientBody {
         }
     }
 
+    /// Whether nothing of it has come with its head.
+    fn is_awaited(&self) -> bool {
+        match self {
+            Self::Http1(wire, _) => !wire.borrow().has_begun(),
+            Self::Empty | Self::Http2(_) => false,
+        }
+    }
+
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
@@ -134,6 +142,14 @@ impl Upload {
         let state = Rc::new(UploadState::default());
         let stream = Stream { incoming, turn, state: state.clone(), patience, sleep: None, waiting_since: None };
         (Self::Stream(Box::new(stream)), state)
+    }
+
+    /// Ready when it may begin: one of which nothing has come waits for its turn.
+    pub(crate) fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Stream(stream) if stream.incoming.is_awaited() => stream.turn.poll(cx),
+            _ => Poll::Ready(()),
+        }
     }
 
     /// How its end is told to an endpoint, in the head as after it.

@@ -58,6 +58,9 @@ pub(crate) async fn forward(
     };
     let upstream = &target.spec;
     let safe = replayable(request.method());
+    if outgoing.state.is_some() {
+        std::future::poll_fn(|cx| request.body_mut().poll_turn(cx)).await;
+    }
     let worker = exchange.connection.worker.clone();
     let mut choice = waiting::choose(&exchange.connection, target, request);
     target.budget.request();

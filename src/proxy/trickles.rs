@@ -1,13 +1,14 @@
 //! Bodies that come in small pieces take turns. A byte costs its sender one system call, and us a round of the event
-//! loop, a read and a write: thousands who send one now and then would keep everybody else waiting. Between a few such
-//! reads, everything else that is ready goes first; what comes meanwhile is read at once when its turn has come.
+//! loop, a read and a write; a head without its body costs us a connection to an endpoint besides. Thousands who send
+//! such would keep everybody else waiting: between a few of these steps, everything else that is ready goes first. What
+//! comes meanwhile is read at once when its turn has come.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// Who brought less than this the last time waits for a turn.
+/// Whose last piece was smaller than this waits for a turn.
 const SMALL: usize = 4 * 1024;
 /// How many have theirs in a round of the event loop.
 const A_ROUND: usize = 16;

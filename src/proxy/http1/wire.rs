@@ -90,8 +90,8 @@ impl Wire {
         }
     }
 
-    /// Whether something of a next request is here already.
-    pub(super) fn has_begun(&self) -> bool {
+    /// Whether something of what comes next is here already: of the body at hand, or of another request.
+    pub(crate) fn has_begun(&self) -> bool {
         !self.input.is_empty()
     }
 
