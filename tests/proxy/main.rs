@@ -9,6 +9,7 @@ mod http2;
 mod life;
 mod limits;
 mod logs;
+mod memory;
 mod pages;
 mod pressure;
 mod refusals;
