@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{info, warn};
@@ -30,8 +30,6 @@ pub(super) struct Memory {
     pub(super) limit: Option<u64>,
     /// Where it has a limit that the kernel kills for.
     cgroup: Option<Cgroup>,
-    /// How short it was at the last look.
-    before: Mutex<Pressure>,
 }
 
 /// A control group's files.
@@ -48,7 +46,7 @@ impl Memory {
         let found = Cgroup::find().filter(|(_, limit)| machine.is_none_or(|machine| *limit < machine));
         let (cgroup, allowed) = found.unzip();
         let limit = [asked, allowed, machine].into_iter().flatten().min();
-        Self { limit, cgroup, before: Mutex::default() }
+        Self { limit, cgroup }
     }
 
     /// What is held at the moment. Of a cgroup all that the kernel counts against its limit and cannot take back: beside
@@ -57,14 +55,13 @@ impl Memory {
         self.cgroup.as_ref().and_then(Cgroup::held).or_else(|| kilobytes("/proc/self/status", "VmRSS:"))
     }
 
-    /// How short it is, and how much may come before it is to be looked at again.
-    pub(super) fn look(&self) -> Look {
+    /// How short it is, `before` until now, and how much may come before it is to be looked at again.
+    pub(super) fn look(&self, before: Pressure) -> Look {
         let (Some(limit), Some(held)) = (self.limit, self.held()) else {
             return Look { pressure: Pressure::None, room: u64::MAX };
         };
-        let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
-        let look = look(held, limit, *before);
-        if look.pressure != *before {
+        let look = look(held, limit, before);
+        if look.pressure != before {
             let (megabytes, of) = (held >> 20, limit >> 20);
             let mend = Refusal::Memory.explain().mend;
             match look.pressure {
@@ -74,7 +71,6 @@ impl Memory {
                 }
                 Pressure::Requests => warn!(megabytes, of, "memory is very short: new requests are refused; {mend}"),
             }
-            *before = look.pressure;
         }
         look
     }

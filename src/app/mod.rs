@@ -201,7 +201,7 @@ fn run_with(
         max_connections_per_client: config.limits.per_client,
         strict_sni: config.strict_sni,
         tunnel_idle: config.limits.tunnel_idle,
-        memory: Box::new(move || memory.look()),
+        memory: Box::new(move |before| memory.look(before)),
     })?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

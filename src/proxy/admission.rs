@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn connections_alone_make_that_memory_is_looked_at() {
         let looks = AtomicUsize::new(0);
-        let memory = Memory::new(Box::new(move || {
+        let memory = Memory::new(Box::new(move |_| {
             let first = looks.fetch_add(1, Relaxed) == 0;
             let pressure = if first { Pressure::None } else { Pressure::Connections };
             Look { pressure, room: u64::from(3 * CONNECTION) }

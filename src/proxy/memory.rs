@@ -30,8 +30,8 @@ pub struct Look {
     pub room: u64,
 }
 
-/// Looks at what the process holds.
-pub type LookAtMemory = Box<dyn Fn() -> Look + Send + Sync>;
+/// Looks at what the process holds, when memory was so short until now.
+pub type LookAtMemory = Box<dyn Fn(Pressure) -> Look + Send + Sync>;
 
 /// How short memory is, for all workers.
 pub(crate) struct Memory {
@@ -52,7 +52,7 @@ impl Memory {
             Err(TryLockError::Poisoned(look)) => look.into_inner(),
             Err(TryLockError::WouldBlock) => return self.pressure(),
         };
-        let found = look();
+        let found = look(self.pressure());
         self.pressure.store(found.pressure as u8, Relaxed);
         self.room.store(i64::try_from(found.room).unwrap_or(i64::MAX), Relaxed);
         found.pressure
@@ -122,7 +122,7 @@ impl Meter {
 impl Memory {
     /// One that is as short as that.
     pub(crate) fn of(pressure: Pressure) -> Arc<Self> {
-        let memory = Self::new(Box::new(move || Look { pressure, room: u64::MAX }));
+        let memory = Self::new(Box::new(move |_| Look { pressure, room: u64::MAX }));
         memory.look();
         memory
     }
@@ -138,7 +138,7 @@ mod tests {
     fn it_is_looked_at_when_as_much_has_come_as_there_was_room_for_and_not_before() {
         let looks = Arc::new(AtomicUsize::new(0));
         let count = looks.clone();
-        let memory = Memory::new(Box::new(move || {
+        let memory = Memory::new(Box::new(move |_| {
             let pressure = if count.fetch_add(1, Relaxed) == 0 { Pressure::None } else { Pressure::Requests };
             Look { pressure, room: 200_000 }
         }));
