@@ -105,12 +105,10 @@ impl Fold {
             }
         }
         let mut fold = dirty;
-        if !self.anchored.is_empty() && !fold.is_empty() {
+        if !fold.is_empty() {
             let anchors = Anchors::find(&self.anchored, &self.drafts, self.owners.is_some());
             fold.extend(anchors.moved(&self.anchors).cloned());
             self.anchors = anchors;
-        } else if self.anchored.is_empty() {
-            self.anchors = Anchors::default();
         }
         for host in fold {
             self.fold_host(&host);

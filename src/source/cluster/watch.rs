@@ -88,7 +88,6 @@ impl<K: Watched> Watch<K> {
             // and after a while without an API server.
             let mut stream = pin!(watcher::watcher(self.api.clone(), self.config()));
             while let Some(event) = stream.next().await {
-                let unreached;
                 let failure = match event {
                     Ok(event) => {
                         if matches!(event, watcher::Event::InitDone) {
@@ -110,7 +109,6 @@ impl<K: Watched> Watch<K> {
                         if matches!(error, watcher::Error::WatchFailed(_) | watcher::Error::WatchError(_)) {
                             away_since = None;
                         }
-                        unreached = is_unreached(&error);
                         Failure::of(&error)
                     }
                 };
@@ -137,7 +135,7 @@ impl<K: Watched> Watch<K> {
                         sleep(if graced { FAILED.longest() } else { refused.wait() }).await;
                         break;
                     }
-                    Failure::Other(reason, wish) => {
+                    Failure::Other { reason, wish, unreached } => {
                         if now.duration_since(last_failure) > LONGEST_SILENCE {
                             failed = FAILED;
                         }
@@ -259,42 +257,40 @@ enum Failure {
     Refused(String),
     /// 410: what the watch would go on from is no longer kept.
     Expired,
-    /// Anything else, and how long the API server wants us to wait.
-    Other(String, Duration),
+    /// Anything else.
+    Other {
+        reason: String,
+        /// How long the API server wants us to wait.
+        wish: Duration,
+        /// Nobody answered a beginning. A watch that is cut and begins again at once has met an API server that was
+        /// there all along.
+        unreached: bool,
+    },
 }
 
 impl Failure {
     fn of(error: &watcher::Error) -> Self {
+        let begins = matches!(error, watcher::Error::InitialListFailed(_) | watcher::Error::WatchStartFailed(_));
         let status = match error {
             watcher::Error::WatchError(status) => Some(status.as_ref()),
-            watcher::Error::InitialListFailed(error)
-            | watcher::Error::WatchStartFailed(error)
-            | watcher::Error::WatchFailed(error) => match error {
-                kube::Error::Api(status) => Some(status.as_ref()),
-                _ => None,
-            },
-            watcher::Error::NoResourceVersion => None,
+            watcher::Error::InitialListFailed(kube::Error::Api(status))
+            | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+            | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(status.as_ref()),
+            _ => None,
         };
-        let Some(status) = status else { return Self::Other(innermost(error), Duration::ZERO) };
+        let Some(status) = status else {
+            return Self::Other { reason: innermost(error), wish: Duration::ZERO, unreached: begins };
+        };
         let said = if status.message.is_empty() { &status.reason } else { &status.message };
         match status.code {
             403 => Self::Refused(said.clone()),
             410 => Self::Expired,
             code => {
                 let wish = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
-                Self::Other(format!("{code} {said}"), Duration::from_secs(wish.into()))
+                let wish = Duration::from_secs(wish.into());
+                Self::Other { reason: format!("{code} {said}"), wish, unreached: false }
             }
         }
-    }
-}
-
-/// Whether nobody answered. A watch that is cut and begins again at once has met an API server that was there all along.
-fn is_unreached(error: &watcher::Error) -> bool {
-    match error {
-        watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => {
-            !matches!(error, kube::Error::Api(_))
-        }
-        _ => false,
     }
 }
 
