@@ -13,8 +13,8 @@ use http::{HeaderMap, HeaderValue};
 use tokio::sync::oneshot;
 
 use super::admission::Ticket;
+use super::forwarding::{self, Origin, Said};
 use super::h1::write_field;
-use super::headers::{self, Origin, Said};
 use super::io::Io;
 use super::watch::{Wait, Watch};
 use super::worker::{Phase, Worker};
@@ -155,7 +155,7 @@ impl Connection {
     /// Adds to a request who is asking.
     pub(crate) fn add_forwarding(&self, headers: &mut HeaderMap, said: Said) {
         let append_for = !self.listener.forwarded_headers.not_append_x_forwarded_for;
-        headers::add_forwarding(headers, self.origin(), said, append_for);
+        forwarding::add_forwarding(headers, self.origin(), said, append_for);
     }
 
     /// Writes who is asking, as the last lines of a request's head. `host` is the request's own.
@@ -166,14 +166,14 @@ impl Connection {
         } else {
             let start = out.len();
             let append_for = !self.listener.forwarded_headers.not_append_x_forwarded_for;
-            headers::write_forwarding(out, self.origin(), said, append_for);
+            forwarding::write_forwarding(out, self.origin(), said, append_for);
             // Of many connections the first request is the only one.
             if self.requests.get() > 1 {
                 *lines = (Some(said), out.get(start..).unwrap_or_default().into());
             }
         }
         if let Some(host) = host {
-            write_field(out, &headers::X_FORWARDED_HOST, host);
+            write_field(out, &forwarding::X_FORWARDED_HOST, host);
         }
     }
 

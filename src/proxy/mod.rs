@@ -12,6 +12,7 @@ mod error;
 mod exchange;
 pub mod explain;
 mod forward;
+mod forwarding;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod h1;
