@@ -70,6 +70,12 @@ pub enum Error {
     /// The endpoint could not be reached.
     #[error("connect to the endpoint: {0}")]
     Connect(io::ErrorKind),
+    /// The endpoint has a name, and it is not known what it stands for.
+    #[error("the endpoint's name is not resolved")]
+    NameUnresolved,
+    /// The kernel had no socket, or no source port, for a connection to the endpoint.
+    #[error("no socket for a connection to the endpoint: {0}")]
+    NoSocket(io::ErrorKind),
     /// The endpoint did not take the connection in time.
     #[error("connect to the endpoint: timed out")]
     ConnectTimeout,
@@ -112,7 +118,7 @@ const ANY: &str = "…";
 
 impl Error {
     /// One of each, for the handbook: a rule that is broken is `…`.
-    pub const EACH: [Self; 30] = [
+    pub const EACH: [Self; 32] = [
         Self::BadFraming(ANY),
         Self::BodyMalformed,
         Self::BadHost(ANY),
@@ -135,6 +141,8 @@ impl Error {
         Self::Refused(RefusalReason::UnsupportedPolicy),
         Self::NoEndpoint,
         Self::Connect(io::ErrorKind::ConnectionRefused),
+        Self::NameUnresolved,
+        Self::NoSocket(io::ErrorKind::AddrNotAvailable),
         Self::ConnectTimeout,
         Self::UpstreamTls,
         Self::ResponseTimeout,
@@ -162,11 +170,15 @@ impl Error {
             Self::BodyStalled => StatusCode::REQUEST_TIMEOUT,
             Self::ClientGone => client_closed_request(),
             Self::NoRoute => StatusCode::NOT_FOUND,
-            Self::Refused(_) | Self::NoEndpoint | Self::ShortOfMemory => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Loop => StatusCode::LOOP_DETECTED,
-            Self::Connect(_) | Self::UpstreamTls | Self::UpstreamClosed | Self::UpstreamProtocol => {
-                StatusCode::BAD_GATEWAY
+            Self::Refused(_) | Self::NoEndpoint | Self::NoSocket(_) | Self::ShortOfMemory => {
+                StatusCode::SERVICE_UNAVAILABLE
             }
+            Self::Loop => StatusCode::LOOP_DETECTED,
+            Self::Connect(_)
+            | Self::NameUnresolved
+            | Self::UpstreamTls
+            | Self::UpstreamClosed
+            | Self::UpstreamProtocol => StatusCode::BAD_GATEWAY,
             Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -176,7 +188,7 @@ impl Error {
     pub fn retry_after(self) -> Option<u32> {
         match self {
             Self::NoEndpoint => Some(5),
-            Self::ShortOfMemory => Some(1),
+            Self::ShortOfMemory | Self::NoSocket(_) => Some(1),
             _ => None,
         }
     }
@@ -191,6 +203,8 @@ impl Error {
             Self::ClientGone => return "Client Closed Request".into(),
             Self::Refused(_)
             | Self::Connect(_)
+            | Self::NameUnresolved
+            | Self::NoSocket(_)
             | Self::ConnectTimeout
             | Self::UpstreamTls
             | Self::ResponseTimeout
@@ -236,13 +250,25 @@ impl Error {
             | Self::ClientGone
             | Self::NoRoute => Fault::Downstream,
             Self::Connect(_)
+            | Self::NameUnresolved
             | Self::ConnectTimeout
             | Self::UpstreamTls
             | Self::ResponseTimeout
             | Self::UpstreamClosed
             | Self::UpstreamProtocol => Fault::Upstream,
-            Self::Refused(_) | Self::NoEndpoint | Self::ShortOfMemory | Self::Loop | Self::Internal => Fault::Internal,
+            Self::Refused(_)
+            | Self::NoEndpoint
+            | Self::NoSocket(_)
+            | Self::ShortOfMemory
+            | Self::Loop
+            | Self::Internal => Fault::Internal,
         }
+    }
+
+    /// Whether the endpoint is better left alone for a while: it fails, or has as many connections as there are ports
+    /// to reach it from.
+    pub(crate) fn blames_endpoint(self) -> bool {
+        self.fault() == Fault::Upstream || self == Self::NoSocket(io::ErrorKind::AddrNotAvailable)
     }
 
     /// The reason in metrics and the access log: a closed set.
@@ -268,6 +294,8 @@ impl Error {
             Self::Refused(RefusalReason::UnsupportedPolicy) => Refusal::UnsupportedPolicy,
             Self::NoEndpoint => Refusal::NoEndpoints,
             Self::Connect(_) => Refusal::ConnectFailed,
+            Self::NameUnresolved => Refusal::NameUnresolved,
+            Self::NoSocket(_) => Refusal::NoSocket,
             Self::ConnectTimeout => Refusal::ConnectTimeout,
             Self::UpstreamTls => Refusal::UpstreamTls,
             Self::ResponseTimeout => Refusal::ResponseTimeout,

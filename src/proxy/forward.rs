@@ -99,7 +99,7 @@ pub(crate) async fn forward(
         now = Instant::now();
         let Failure { error, sent } = failure;
         exchange.unanswered(error, &lease, now);
-        if error.fault() == super::error::Fault::Upstream {
+        if error.blames_endpoint() {
             lease.failed(now);
         }
         let reason = match sent {
@@ -124,7 +124,8 @@ pub(crate) async fn forward(
 
 fn retry_reason(error: Error) -> Retry {
     match error {
-        Error::Connect(_) => Retry::ConnectFailed,
+        Error::Connect(_) | Error::NameUnresolved => Retry::ConnectFailed,
+        Error::NoSocket(_) => Retry::NoSocket,
         Error::ConnectTimeout => Retry::ConnectTimeout,
         Error::UpstreamTls => Retry::Tls,
         _ => Retry::Unsent,

@@ -7,7 +7,7 @@ use http::{HeaderValue, Response, StatusCode, Version, header};
 
 use super::balance::MAX_ENDPOINTS;
 use super::body::Body;
-use super::error::{Error, Fault};
+use super::error::Error;
 use super::exchange::{Exchange, Refused};
 use super::forward::{Outgoing, pass_on};
 use super::headers::{clean_response, has_token};
@@ -75,7 +75,7 @@ pub(crate) async fn tunnel(
             }
             Err(Failure { error, sent }) => {
                 exchange.unanswered(error, &lease, Instant::now());
-                if error.fault() == Fault::Upstream {
+                if error.blames_endpoint() {
                     lease.failed(Instant::now());
                 }
                 if sent != Sent::Nothing {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::Waker;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::{ArcSwap, Cache};
 use http::HeaderValue;
@@ -107,6 +107,8 @@ pub(crate) struct Worker {
     pub(crate) buffer: RefCell<Box<[u8]>>,
     router: RefCell<Cache<Arc<ArcSwap<Router>>, Arc<Router>>>,
     date: RefCell<(u64, HeaderValue)>,
+    /// About what fails again and again while it fails at all.
+    pub(crate) complaints: Seldom,
     wakers: RefCell<HashMap<u64, Waker, foldhash::fast::FixedState>>,
     next_waker: Cell<u64>,
 }
@@ -180,6 +182,21 @@ impl Worker {
     }
 }
 
+/// What is to be done once a second at most.
+#[derive(Debug, Default)]
+pub(crate) struct Seldom(Cell<Option<Instant>>);
+
+impl Seldom {
+    /// Whether it may be done now; if so it counts as done.
+    pub(crate) fn is_due(&self) -> bool {
+        let due = self.0.get().is_none_or(|last| last.elapsed() >= Duration::from_secs(1));
+        if due {
+            self.0.set(Some(Instant::now()));
+        }
+        due
+    }
+}
+
 /// A task's wish to be woken when the phase changes.
 pub(crate) struct Registration {
     worker: Rc<Worker>,
@@ -211,6 +228,7 @@ pub(crate) fn run(
         random: Cell::new(0x9e37_79b9_7f4a_7c15 ^ ((id as u64 + 1) << 32) ^ shared.seed),
         router: RefCell::new(Cache::new(shared.router.clone())),
         date: RefCell::new((0, HeaderValue::from_static(""))),
+        complaints: Seldom::default(),
         wakers: RefCell::default(),
         next_waker: Cell::new(0),
         meter: Meter::new(shared.memory.clone()),

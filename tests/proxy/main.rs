@@ -10,6 +10,7 @@ mod life;
 mod limits;
 mod logs;
 mod memory;
+mod network;
 mod pages;
 mod pressure;
 mod refusals;

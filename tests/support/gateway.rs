@@ -146,6 +146,12 @@ impl Gateway {
         line.trim().trim_end_matches("kB").trim().parse::<usize>().expect("kilobytes") << 10
     }
 
+    /// How many threads it has.
+    pub(crate) fn threads(&self) -> usize {
+        let pid = self.child.id().expect("it runs");
+        std::fs::read_dir(format!("/proc/{pid}/task")).expect("its threads").count()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().expect("it runs").to_string();
         let status = std::process::Command::new("kill").args(["-s", name, &pid]).status().expect("kill runs");

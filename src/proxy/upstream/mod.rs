@@ -7,6 +7,7 @@ mod h1;
 mod h2;
 mod pool;
 mod reply;
+mod resolve;
 pub mod state;
 mod states;
 mod waiters;

@@ -13,6 +13,7 @@ use arc_swap::{ArcSwap, Guard};
 use http::HeaderValue;
 use imbl::ordmap::DiffItem;
 
+use super::resolve::Resolved;
 use super::states::States;
 use super::waiters::Waiters;
 use crate::proxy::balance::{Ejection, Load, RetryBudget, Session, session};
@@ -107,11 +108,12 @@ pub struct EndpointState {
     names: OnceLock<Box<Names>>,
 }
 
-/// What an endpoint is called.
+/// What an endpoint is called, and what its name stands for.
 #[derive(Debug)]
 struct Names {
     host_header: HeaderValue,
     session: Session,
+    resolved: Resolved,
 }
 
 impl EndpointState {
@@ -148,12 +150,17 @@ impl EndpointState {
         &self.names().session
     }
 
+    /// What the name stands for, of one that has no address.
+    pub(crate) fn resolved(&self) -> &Resolved {
+        &self.names().resolved
+    }
+
     fn names(&self) -> &Names {
         self.names.get_or_init(|| {
             // A name that no header can hold cannot be connected to either.
             let host_header = HeaderValue::from_str(&self.address.to_string());
             let host_header = host_header.unwrap_or_else(|_| HeaderValue::from_static(""));
-            Box::new(Names { host_header, session: session(&self.url()) })
+            Box::new(Names { host_header, session: session(&self.url()), resolved: Resolved::default() })
         })
     }
 }

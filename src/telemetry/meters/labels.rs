@@ -127,6 +127,10 @@ closed_set! {
         NoEndpoints = "no_endpoints",
         /// No endpoint could be reached.
         ConnectFailed = "connect_failed",
+        /// The name of an ExternalName Service was not resolved.
+        NameUnresolved = "name_unresolved",
+        /// There was no socket or source port for a connection to an endpoint (503).
+        NoSocket = "no_socket",
         /// No endpoint accepted in time.
         ConnectTimeout = "connect_timeout",
         /// The TLS handshake with the endpoint failed.
@@ -169,6 +173,8 @@ closed_set! {
     Retry {
         /// Connecting failed.
         ConnectFailed = "connect_failed",
+        /// There was no socket or source port to connect with.
+        NoSocket = "no_socket",
         /// Connecting took too long.
         ConnectTimeout = "connect_timeout",
         /// The TLS handshake failed.

@@ -105,6 +105,15 @@ impl Refusal {
                 "does the pod listen on the Service's targetPort, and not on 127.0.0.1 alone? Does a NetworkPolicy forbid \
                  it?",
             ),
+            Self::NameUnresolved => told(
+                "The name of an ExternalName Service was not resolved, and no address of it was known from before.",
+                "does the name exist, and do the cluster's name servers answer? The log has the resolver's words",
+            ),
+            Self::NoSocket => told(
+                "The kernel had no socket, or no source port, for a connection to any endpoint that was tried.",
+                "raise the limit of open files or widen net.ipv4.ip_local_port_range of the pod; more endpoints or \
+                 replicas share the connections. The log has the kernel's words",
+            ),
             Self::ConnectTimeout => told(
                 "No endpoint that was tried took a connection within serversTransport.forwardingTimeouts.dialTimeout.",
                 "look for a NetworkPolicy or firewall that drops packets, and for a node that is gone",
