@@ -14,6 +14,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
+use super::Error;
 use super::exchange::Exchange;
 use super::h1::Framing;
 use super::headers;
@@ -34,6 +35,17 @@ pub(crate) enum Progress {
     Stalled,
     /// The client broke its framing, or went away.
     Broken,
+}
+
+impl Progress {
+    /// What an upload that went so comes to, where it ended early.
+    pub(crate) fn error(self) -> Option<Error> {
+        match self {
+            Self::Sending | Self::Done => None,
+            Self::Stalled => Some(Error::BodyStalled),
+            Self::Broken => Some(Error::BodyMalformed),
+        }
+    }
 }
 
 /// What an upload leaves behind for its exchange.

@@ -10,7 +10,7 @@ use hyper::client::conn::TrySendError;
 
 use super::super::Error;
 use super::super::balance::Lease;
-use super::super::body::{Body, Progress, Upload, UploadState};
+use super::super::body::{Body, Upload, UploadState};
 use super::super::connection::Connection;
 use super::super::forward::Outgoing;
 use super::super::watch::Wait;
@@ -164,13 +164,12 @@ fn failure(lost: Lost, back: Option<Upload>, request: &mut Request<Upload>, stat
         (None, Lost::Closed | Lost::Late(_)) if state.is_none() => Sent::Unanswered,
         _ => Sent::Answering,
     };
-    let error = match (lost, state.map(|upload| upload.progress.get())) {
-        (_, Some(Progress::Stalled)) => Error::BodyStalled,
-        (_, Some(Progress::Broken)) | (Lost::Upload, _) => Error::BodyMalformed,
-        (Lost::Late(Wait::Answer), _) => Error::ResponseTimeout,
-        (Lost::Malformed(_), _) => Error::UpstreamProtocol,
-        (Lost::Closed | Lost::Cut | Lost::Late(_), _) => Error::UpstreamClosed,
-    };
+    let error = state.and_then(|upload| upload.progress.get().error()).unwrap_or(match lost {
+        Lost::Upload => Error::BodyMalformed,
+        Lost::Late(Wait::Answer) => Error::ResponseTimeout,
+        Lost::Malformed(_) => Error::UpstreamProtocol,
+        Lost::Closed | Lost::Cut | Lost::Late(_) => Error::UpstreamClosed,
+    });
     Failure { error, sent }
 }
 
@@ -282,10 +281,8 @@ impl Unanswered {
             outgoing.request = Some(request);
             return Error::UpstreamClosed.into();
         }
-        match outgoing.state.as_ref().map(|upload| upload.progress.get()) {
-            Some(Progress::Stalled) => return gone(Error::BodyStalled),
-            Some(Progress::Broken) => return gone(Error::BodyMalformed),
-            _ => {}
+        if let Some(error) = outgoing.state.as_ref().and_then(|upload| upload.progress.get().error()) {
+            return gone(error);
         }
         let error = error.into_error();
         tracing::debug!(error = %chain(&error), "the endpoint did not answer");
