@@ -80,6 +80,8 @@ const CASES = {
       await page.until(`(${chart(name)}.querySelectorAll('path.line').length > 0)`);
     }
     await page.until("document.querySelector('main').innerText.includes('No route matches')", "refusals by reason");
+    const cut = await page.value("[...document.querySelectorAll('.chart svg text')].filter((it) => it.getBoundingClientRect().left < it.ownerSVGElement.getBoundingClientRect().left).map((it) => it.textContent)");
+    assert.deepEqual(cut, [], "labels that stick out");
     await page.value(`${chart("Errors")}.querySelector('.handle').focus()`);
     const seen = new Set();
     const [last, text] = ["aria-valuemax", "aria-valuetext"].map((name) => `${chart("Errors")}.querySelector('.handle').getAttribute('${name}')`);

@@ -3,7 +3,7 @@
 import { h, svg } from "./dom.js";
 
 const HEIGHT = 132;
-const LEFT = 46;
+const LEFT = 56;
 const BELOW = 18;
 const MINUTES = 15;
 
