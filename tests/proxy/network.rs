@@ -193,8 +193,9 @@ fn a_name_server_that_fails_harms_its_names_alone_and_what_was_known_serves() {
         let flags = [
             "--providers.kubernetesIngress.allowExternalNameServices",
             "--serversTransport.forwardingTimeouts.dialTimeout=1500ms",
+            "--entryPoints.web.transport.lifeCycle.requestAcceptGraceTimeout=0",
         ];
-        let gateway = Gateway::start(&manifests, &flags).await;
+        let mut gateway = Gateway::start(&manifests, &flags).await;
         let ask = async |host: &'static str| get(gateway.web(), host, "/").await.expect("an answer").status;
         assert_eq!(ask("a.example").await, 200);
         let threads = gateway.threads();
@@ -227,5 +228,12 @@ fn a_name_server_that_fails_harms_its_names_alone_and_what_was_known_serves() {
                 assert_eq!(ask("named.example").await, 200, "what was known serves");
             }
         }
+        mood.store(SILENT, Relaxed);
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        assert_eq!(ask("named.example").await, 200, "while the name is asked for");
+        gateway.signal("TERM");
+        let begun = Instant::now();
+        assert_eq!(gateway.exit_code().await, Some(0));
+        assert!(begun.elapsed() < Duration::from_secs(2), "the end waits for no name server: {:?}", begun.elapsed());
     });
 }
