@@ -113,7 +113,8 @@ pub struct EndpointState {
 struct Names {
     host_header: HeaderValue,
     session: Session,
-    resolved: Resolved,
+    /// Most endpoints have addresses.
+    resolved: OnceLock<Resolved>,
 }
 
 impl EndpointState {
@@ -152,7 +153,7 @@ impl EndpointState {
 
     /// What the name stands for, of one that has no address.
     pub(crate) fn resolved(&self) -> &Resolved {
-        &self.names().resolved
+        self.names().resolved.get_or_init(Resolved::default)
     }
 
     fn names(&self) -> &Names {
@@ -160,7 +161,7 @@ impl EndpointState {
             // A name that no header can hold cannot be connected to either.
             let host_header = HeaderValue::from_str(&self.address.to_string());
             let host_header = host_header.unwrap_or_else(|_| HeaderValue::from_static(""));
-            Box::new(Names { host_header, session: session(&self.url()), resolved: Resolved::default() })
+            Box::new(Names { host_header, session: session(&self.url()), resolved: OnceLock::new() })
         })
     }
 }
