@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
+use super::REDACTED;
 use super::record::AccessRecord;
 use super::settings::{AccessSettings, Mode};
-use super::{REDACTED, json};
 use crate::telemetry::escape;
 
 /// What follows the user agent.
@@ -28,14 +28,14 @@ pub(super) fn write(out: &mut String, record: &AccessRecord, number: u64, settin
             Mode::Drop => None,
         }
     };
-    word(out, field("ClientHost", Some(&json::client_host(record))));
+    word(out, field("ClientHost", Some(&record.client_host())));
     out.push_str(" - ");
     word(out, field("ClientUsername", record.user.as_deref()));
     let time = Timestamp::try_from(record.start).unwrap_or(Timestamp::UNIX_EPOCH);
     let _ = write!(out, " [{}] \"", time.strftime("%d/%b/%Y:%H:%M:%S +0000"));
     word(out, field("RequestMethod", Some(record.method.as_str())));
     out.push(' ');
-    word(out, field("RequestPath", Some(&path(record, settings))));
+    word(out, field("RequestPath", Some(&record.path(settings.query))));
     out.push(' ');
     word(out, field("RequestProtocol", Some(record.protocol)));
     out.push_str("\" ");
@@ -57,29 +57,6 @@ pub(super) fn write(out: &mut String, record: &AccessRecord, number: u64, settin
     let url = record.origin.as_ref().map(|origin| origin.url.as_str());
     quoted(out, field("ServiceURL", url).map(Cow::Owned));
     let _ = write!(out, " {}ms", record.duration.as_millis());
-}
-
-/// The path and query, with the query as its mode says.
-pub(super) fn path<'a>(record: &'a AccessRecord, settings: &AccessSettings) -> Cow<'a, str> {
-    let Some((path, query)) = record.path.split_once('?') else { return Cow::Borrowed(&record.path) };
-    match settings.query {
-        Mode::Keep => Cow::Borrowed(&record.path),
-        Mode::Drop => Cow::Borrowed(path),
-        Mode::Redact => {
-            let mut text = format!("{path}?");
-            for (index, parameter) in query.split('&').enumerate() {
-                if index > 0 {
-                    text.push('&');
-                }
-                match parameter.split_once('=') {
-                    Some((name, _)) => _ = write!(text, "{name}={REDACTED}"),
-                    // Without `=` the whole of it may be the secret.
-                    None => text.push_str(REDACTED),
-                }
-            }
-            Cow::Owned(text)
-        }
-    }
 }
 
 fn header<'a>(record: &'a AccessRecord, name: &str) -> Option<Cow<'a, str>> {

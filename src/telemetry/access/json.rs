@@ -8,9 +8,9 @@ use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::REDACTED;
 use super::record::AccessRecord;
 use super::settings::{AccessSettings, Mode};
-use super::{REDACTED, clf};
 
 pub(super) fn write(out: &mut String, record: &AccessRecord, number: u64, settings: &AccessSettings) {
     let mut fields = fields(record, number, settings);
@@ -38,7 +38,7 @@ fn fields(record: &AccessRecord, number: u64, settings: &AccessSettings) -> Fiel
     let mut fields = Fields::new();
     let mut put = |name: &'static str, value: Value| _ = fields.insert(name.into(), value);
     put("ClientAddr", record.client.to_string().into());
-    put("ClientHost", client_host(record).into());
+    put("ClientHost", record.client_host().into());
     put("ClientPort", record.client.port().to_string().into());
     put("ClientUsername", record.user.as_deref().unwrap_or("-").into());
     put("DownstreamContentSize", record.response_bytes.into());
@@ -47,13 +47,13 @@ fn fields(record: &AccessRecord, number: u64, settings: &AccessSettings) -> Fiel
     let in_origin = record.origin.as_ref().map_or(Duration::ZERO, |origin| origin.duration);
     put("Overhead", nanos(record.duration.saturating_sub(in_origin)));
     put("RequestAddr", record.host.as_str().into());
-    let (host, port) = split_host(&record.host);
+    let (host, port) = record.host_and_port();
     put("RequestHost", host.into());
     put("RequestPort", port.unwrap_or("-").into());
     put("RequestContentSize", record.request_bytes.into());
     put("RequestCount", number.into());
     put("RequestMethod", record.method.as_str().into());
-    put("RequestPath", clf::path(record, settings).into());
+    put("RequestPath", record.path(settings.query).into());
     put("RequestProtocol", record.protocol.into());
     put("RequestScheme", record.scheme.into());
     put("RetryAttempts", record.retries.into());
@@ -101,24 +101,6 @@ fn fields(record: &AccessRecord, number: u64, settings: &AccessSettings) -> Fiel
         put("RefusalReason", refusal.as_str().into());
     }
     fields
-}
-
-/// Who the client says it is through those we trust, else its address.
-pub(in crate::telemetry) fn client_host(record: &AccessRecord) -> String {
-    match &record.forwarded_for {
-        Some(forwarded) if !forwarded.is_empty() => forwarded.clone(),
-        _ => record.client.ip().to_canonical().to_string(),
-    }
-}
-
-/// `Host` without and with its port; an IPv6 address keeps its brackets off.
-pub(in crate::telemetry) fn split_host(host: &str) -> (&str, Option<&str>) {
-    match host.rsplit_once(':') {
-        Some((name, port)) if !port.contains(']') && (!name.contains(':') || name.ends_with(']')) => {
-            (name.trim_matches(['[', ']']), Some(port))
-        }
-        _ => (host.trim_matches(['[', ']']), None),
-    }
 }
 
 fn put_headers(fields: &mut Fields, prefix: &str, headers: &[(HeaderName, HeaderValue)]) {

@@ -15,10 +15,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-pub(super) use json::{client_host, split_host};
-
 use super::writer::{FLUSH_TIME, Line, QUEUE_LINES, Target, Writer};
-pub use record::{AccessRecord, Origin};
+pub use record::{AccessRecord, Origin, SpanName};
 pub use settings::{AccessFormat, AccessSettings, Filters, Mode, Modes};
 
 /// What a redacted value is replaced by.

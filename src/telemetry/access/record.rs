@@ -1,13 +1,17 @@
 //! What the access log says of one exchange. Everything is owned: the line is made on another thread.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderName, HeaderValue, Method};
+use opentelemetry::trace::{SpanId, TraceId};
 
+use super::REDACTED;
+use super::settings::Mode;
 use crate::telemetry::meters::{Refusal, TlsLabel};
-use crate::telemetry::traces::SpanName;
 
 /// One exchange.
 #[derive(Clone, Debug)]
@@ -68,6 +72,15 @@ pub struct AccessRecord {
     pub response_headers: Vec<(HeaderName, HeaderValue)>,
 }
 
+/// The names of a request's own span: what log lines are found by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpanName {
+    /// The trace.
+    pub trace: TraceId,
+    /// The span in it.
+    pub span: SpanId,
+}
+
 /// The endpoint that was asked last, and what it answered.
 #[derive(Clone, Debug)]
 pub struct Origin {
@@ -115,6 +128,47 @@ impl AccessRecord {
             request_headers: Vec::new(),
             origin_headers: Vec::new(),
             response_headers: Vec::new(),
+        }
+    }
+
+    /// Who the client says it is through those we trust, else its address.
+    pub(in crate::telemetry) fn client_host(&self) -> String {
+        match &self.forwarded_for {
+            Some(forwarded) if !forwarded.is_empty() => forwarded.clone(),
+            _ => self.client.ip().to_canonical().to_string(),
+        }
+    }
+
+    /// `Host` without and with its port; an IPv6 address keeps its brackets off.
+    pub(in crate::telemetry) fn host_and_port(&self) -> (&str, Option<&str>) {
+        match self.host.rsplit_once(':') {
+            Some((name, port)) if !port.contains(']') && (!name.contains(':') || name.ends_with(']')) => {
+                (name.trim_matches(['[', ']']), Some(port))
+            }
+            _ => (self.host.trim_matches(['[', ']']), None),
+        }
+    }
+
+    /// The path and query, with the values of the query's parameters as this says.
+    pub(super) fn path(&self, values: Mode) -> Cow<'_, str> {
+        let Some((path, query)) = self.path.split_once('?') else { return Cow::Borrowed(&self.path) };
+        match values {
+            Mode::Keep => Cow::Borrowed(&self.path),
+            Mode::Drop => Cow::Borrowed(path),
+            Mode::Redact => {
+                let mut text = format!("{path}?");
+                for (index, parameter) in query.split('&').enumerate() {
+                    if index > 0 {
+                        text.push('&');
+                    }
+                    match parameter.split_once('=') {
+                        Some((name, _)) => _ = write!(text, "{name}={REDACTED}"),
+                        // Without `=` the whole of it may be the secret.
+                        None => text.push_str(REDACTED),
+                    }
+                }
+                Cow::Owned(text)
+            }
         }
     }
 

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::telemetry::meters::{Refusal, TlsLabel};
-use crate::telemetry::traces::SpanName;
 
 /// 24 July 2026, 10:33:15.25 UTC.
 fn start() -> SystemTime {

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 
 pub use export::Exporter;
 pub use settings::{Collector, TraceSettings, Transport};
-pub use trace::{SpanName, Trace};
+pub use trace::Trace;
 
 use super::access::AccessRecord;
 use super::meters::{Meters, SpanLoss};

@@ -12,7 +12,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use super::trace::{Attempt, Recording};
 use super::{Ended, TraceSettings};
 use crate::route::PathMatch;
-use crate::telemetry::access::{AccessRecord, REDACTED, client_host, split_host};
+use crate::telemetry::access::{AccessRecord, REDACTED};
 use crate::telemetry::meters::{MethodLabel, Refusal};
 
 /// The most bytes of a text that a client chooses: a span is no place for a path of 64 KiB.
@@ -36,8 +36,8 @@ struct Own<'a> {
 impl Own<'_> {
     fn server(&self) -> SpanData {
         let record = &*self.ended.record;
-        let (host, port) = split_host(&record.host);
-        let client = client_host(record);
+        let (host, port) = record.host_and_port();
+        let client = record.client_host();
         let client = client.split(',').next().unwrap_or_default().trim();
         let peer = record.client.ip().to_canonical().to_string();
         let (path, query) =

@@ -7,6 +7,7 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceId};
 use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator};
 
 use super::context;
+use crate::telemetry::access::SpanName;
 use crate::telemetry::meters::Refusal;
 
 /// The most endpoints of a request that have a span: one that waits for endpoints may ask many.
@@ -43,15 +44,6 @@ pub(super) struct Attempt {
     pub(super) ends: Option<Duration>,
     pub(super) status: Option<u16>,
     pub(super) failure: Option<Refusal>,
-}
-
-/// The names of a request's own span: what log lines are found by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpanName {
-    /// The trace.
-    pub trace: TraceId,
-    /// The span in it.
-    pub span: SpanId,
 }
 
 impl Trace {
