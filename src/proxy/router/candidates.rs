@@ -2,7 +2,8 @@
 
 use std::cmp::Reverse;
 
-use super::host::{Entry, HostRoutes};
+use super::entry::Entry;
+use super::host::HostRoutes;
 use super::{CompiledRoute, Lookup, Router, suffix};
 use crate::route::{HostPattern, TlsUse};
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use triomphe::ThinArc;
 
+use super::entry::{Entry, PathKind, path};
 use super::paths::PathIndex;
 use super::{CompiledRoute, Lookup};
-use crate::route::{ListenerSet, PathMatch, Rank, Route, TlsUse};
+use crate::route::{Rank, Route};
 
 /// Up to here the routes are tried one after the other; measured, an index does not pay before.
 pub(super) const LINEAR: usize = 16;
@@ -24,36 +25,6 @@ struct Routes {
     first: Entry,
     /// All others, and the index of all if there are many.
     rest: Option<ThinArc<Option<Box<PathIndex>>, Entry>>,
-}
-
-/// One route, as far as matching needs it.
-pub(super) struct Entry {
-    pub(super) compiled: CompiledRoute,
-    listeners: ListenerSet,
-    /// Where its path is in the text.
-    start: usize,
-    end: usize,
-    pub(super) path: PathKind,
-    tls: Over,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum PathKind {
-    Exact,
-    /// By element.
-    Prefix,
-    /// By character.
-    StringPrefix,
-    Regex,
-}
-
-/// Over which transport, the hosts of [`TlsUse::Hosts`] apart.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Over {
-    Clear,
-    ClearAndSomeHosts,
-    Both,
-    Tls,
 }
 
 /// A route that was found; it holds on to its host's.
@@ -120,19 +91,8 @@ impl HostRoutes {
             while old.next_if(|first| first.compiled.route.rank < route.rank).is_some() {}
             let same =
                 old.peek().filter(|first| Arc::ptr_eq(&first.compiled.route, route) || first.compiled.route == *route);
-            entries.push(Entry {
-                compiled: same.map_or_else(|| make(route), |same| same.compiled.clone()),
-                listeners: route.listeners,
-                start,
-                end: text.len(),
-                path,
-                tls: match route.tls {
-                    TlsUse::Never => Over::Clear,
-                    TlsUse::Hosts(_) => Over::ClearAndSomeHosts,
-                    TlsUse::Also => Over::Both,
-                    TlsUse::Only => Over::Tls,
-                },
-            });
+            let compiled = same.map_or_else(|| make(route), |same| same.compiled.clone());
+            entries.push(Entry::new(compiled, path, start..text.len()));
         }
         let index = (entries.len() > LINEAR).then(|| Box::new(PathIndex::new(&entries, &text)));
         let mut entries = entries.into_iter();
@@ -216,59 +176,5 @@ impl Routes {
             })
         })?;
         Some((position, self.entry(position)?))
-    }
-}
-
-impl Entry {
-    /// Where its path is in the host's text.
-    pub(super) fn range(&self) -> (usize, usize) {
-        (self.start, self.end)
-    }
-
-    /// Its path.
-    pub(super) fn path_text<'t>(&self, text: &'t [u8]) -> &'t [u8] {
-        text.get(self.start..self.end).unwrap_or_default()
-    }
-
-    /// Whether it is served on this listener over this transport.
-    pub(super) fn serves(&self, lookup: &Lookup<'_>) -> bool {
-        self.listeners.contains(lookup.listener)
-            && (lookup.listener_tls
-                || match self.tls {
-                    Over::Clear => !lookup.tls,
-                    Over::Both => true,
-                    Over::Tls => lookup.tls,
-                    Over::ClearAndSomeHosts => !lookup.tls || self.covers(lookup.host),
-                })
-    }
-
-    /// Whether this host is one of those that the route is served for over TLS.
-    fn covers(&self, host: Option<&str>) -> bool {
-        match &self.compiled.route.tls {
-            TlsUse::Hosts(hosts) => hosts.iter().any(|pattern| pattern.matches(host.unwrap_or_default())),
-            _ => false,
-        }
-    }
-
-    fn matches(&self, path: &str, text: &[u8]) -> bool {
-        let own = self.path_text(text);
-        match self.path {
-            PathKind::Exact => own == path.as_bytes(),
-            PathKind::Prefix => {
-                path.as_bytes().strip_prefix(own).is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
-            }
-            PathKind::StringPrefix => path.as_bytes().starts_with(own),
-            PathKind::Regex => self.compiled.route.path.matches(path),
-        }
-    }
-}
-
-/// A route's path as it is laid out; a regular expression stays where it is.
-fn path(route: &Route) -> (PathKind, &str) {
-    match &route.path {
-        PathMatch::Exact(path) => (PathKind::Exact, path),
-        PathMatch::Prefix(path) => (PathKind::Prefix, path),
-        PathMatch::StringPrefix(path) => (PathKind::StringPrefix, path),
-        PathMatch::Regex(_) => (PathKind::Regex, ""),
     }
 }

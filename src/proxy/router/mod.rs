@@ -6,6 +6,7 @@
 
 mod candidates;
 mod compile;
+mod entry;
 mod host;
 mod paths;
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! ancestors. So one binary search and a walk up find Exact, Prefix and string prefix alike, at a cost that a client
 //! cannot drive up: it grows with the routes' own nesting, not with the slashes in the request.
 
-use super::host::{Entry, PathKind};
+use super::entry::{Entry, PathKind};
 
 /// Where the texts lead to. Positions are those of the host's routes by rank: the lowest wins.
 pub(super) struct PathIndex {
