@@ -1,5 +1,5 @@
 //! The addresses behind an endpoint's name: asked for once, however many connections wait for them, and kept while nobody
-//! answers.
+//! answers. A name that is said not to exist has none: its last ones may be another's by now.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,6 +13,10 @@ use tokio::time::timeout;
 const FRESH: Duration = Duration::from_secs(1);
 /// Where there are addresses of before, a connection waits no longer than this for those of today.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How the resolver says that a name does not exist (`EAI_NONAME`), or has no address (`EAI_NODATA`). What else goes wrong
+/// is trouble of the name servers, and says nothing of the name.
+const GONE: [&str; 2] = ["Name or service not known", "No address associated with hostname"];
 
 /// A name's addresses, over all workers.
 #[derive(Debug, Default)]
@@ -69,21 +73,23 @@ impl Answers {
     fn take(&mut self, name: &str, found: io::Result<Vec<SocketAddr>>) {
         self.answered = Some(Instant::now());
         let failure = match found {
-            Ok(found) if !found.is_empty() => {
+            Ok(found) => {
                 self.addresses = found;
                 None
             }
-            Ok(_) => Some("it has no address".to_owned()),
             Err(error) => Some(error.to_string()),
         };
+        if failure.as_ref().is_some_and(|reason| GONE.iter().any(|gone| reason.contains(gone))) {
+            self.addresses.clear();
+        }
         let failing = failure.is_some();
         match failure {
             Some(reason) if !self.failing => {
                 let known = self.addresses.len();
                 tracing::warn!(
                     name, %reason, known,
-                    "the name of an ExternalName Service is not resolved; what is known of it is used: does the name exist, \
-                     and do the cluster's name servers answer?"
+                    "the name of an ExternalName Service is not resolved; the addresses that are known serve: does the name \
+                     exist, and do the cluster's name servers answer?"
                 );
             }
             None if self.failing => tracing::info!(name, "the name is resolved again"),
@@ -119,14 +125,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_keeps_what_was_known() {
+    async fn a_failure_keeps_what_was_known_and_an_answer_that_there_is_none_does_not() {
         let resolved = Resolved::default();
         resolved.0.send_modify(|answers| answers.take("a", Ok(some())));
         assert!(resolved.0.borrow().is_fresh());
         resolved.0.send_modify(|answers| answers.take("a", Err(io::ErrorKind::TimedOut.into())));
         assert_eq!(resolved.addresses("a", 80).await.expect("what was known"), some());
-        resolved.0.send_modify(|answers| answers.take("a", Ok(Vec::new())));
-        assert_eq!(resolved.addresses("a", 80).await.expect("what was known"), some());
+        let gone = "failed to lookup address information: Name or service not known";
+        resolved.0.send_modify(|answers| answers.take("a", Err(io::Error::other(gone))));
+        assert!(resolved.addresses("a", 80).await.is_err());
     }
 
     #[tokio::test]

@@ -106,7 +106,7 @@ impl Refusal {
                  it?",
             ),
             Self::NameUnresolved => told(
-                "The name of an ExternalName Service was not resolved, and no address of it was known from before.",
+                "The name of an ExternalName Service does not exist, or was not resolved and no address of it was known from before.",
                 "does the name exist, and do the cluster's name servers answer? The log has the resolver's words",
             ),
             Self::NoSocket => told(
