@@ -69,10 +69,12 @@ impl Drop for Kustomized {
                 eprintln!("kubectl {words}\n{}", try_kubectl(words).unwrap_or_else(|error| error));
             }
         }
-        let words =
-            format!("delete -k {} --ignore-not-found --wait --timeout={}s", self.0.display(), PATIENCE.as_secs());
-        if let Err(error) = try_kubectl(&words) {
-            eprintln!("kubectl {words}: {error}");
+        // Kubernetes looks at a namespace whose pods may take two minutes to end again after one: they go first.
+        for what in ["deployment -n adit adit --cascade=foreground".to_owned(), format!("-k {}", self.0.display())] {
+            let words = format!("delete {what} --ignore-not-found --wait --timeout={}s", PATIENCE.as_secs());
+            if let Err(error) = try_kubectl(&words) {
+                eprintln!("kubectl {words}: {error}");
+            }
         }
     }
 }
