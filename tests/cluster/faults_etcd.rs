@@ -54,11 +54,15 @@ async fn a_store_that_is_put_back_to_what_it_was_is_followed_back_and_onwards() 
     adit.answers(&removed, StatusCode::NOT_FOUND, SOON).await;
 
     // As an operator does it: all that remembers versions of the future starts anew, but adit.
-    for process in ["kube-apiserver", "etcd", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"] {
+    let processes = ["kube-apiserver", "etcd", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"];
+    for process in processes {
         faults.signal("KILL", process);
     }
-    eventually("the store is at rest", async || if faults.runs("etcd") { Err("etcd runs".into()) } else { Ok(()) })
-        .await;
+    // One that is still ending would not be started again.
+    for process in processes {
+        let ended = async || if faults.runs(process) { Err("it runs".to_owned()) } else { Ok(()) };
+        eventually(&format!("{process} has ended"), ended).await;
+    }
     run("rm", &["--recursive", &store]);
     run("mv", &[&kept, &store]);
     faults.mend();
