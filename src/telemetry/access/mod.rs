@@ -16,6 +16,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::writer::{FLUSH_TIME, Line, QUEUE_LINES, Target, Writer};
+pub(super) use record::redacted;
 pub use record::{AccessRecord, Origin, SpanName};
 pub use settings::{AccessFormat, AccessSettings, Filters, Mode, Modes};
 

@@ -1,7 +1,6 @@
 //! What the access log says of one exchange. Everything is owned: the line is made on another thread.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -155,20 +154,7 @@ impl AccessRecord {
         match values {
             Mode::Keep => Cow::Borrowed(&self.path),
             Mode::Drop => Cow::Borrowed(path),
-            Mode::Redact => {
-                let mut text = format!("{path}?");
-                for (index, parameter) in query.split('&').enumerate() {
-                    if index > 0 {
-                        text.push('&');
-                    }
-                    match parameter.split_once('=') {
-                        Some((name, _)) => _ = write!(text, "{name}={REDACTED}"),
-                        // Without `=` the whole of it may be the secret.
-                        None => text.push_str(REDACTED),
-                    }
-                }
-                Cow::Owned(text)
-            }
+            Mode::Redact => Cow::Owned(format!("{path}?{}", redacted(query, |_| false))),
         }
     }
 
@@ -179,4 +165,16 @@ impl AccessRecord {
         let texts = [&self.forwarded_for, &self.user].into_iter().flatten().map(String::len).sum::<usize>();
         size_of::<Self>() + self.path.len() + self.host.len() + texts + headers
     }
+}
+
+/// A query with the values of all parameters redacted but those that are safe.
+pub(in crate::telemetry) fn redacted(query: &str, is_safe: impl Fn(&str) -> bool) -> String {
+    let parameters = query.split('&').map(|text| match text.split_once('=') {
+        Some((name, _)) if is_safe(name) => Cow::Borrowed(text),
+        Some((name, _)) => Cow::Owned(format!("{name}={REDACTED}")),
+        // Without `=` the whole of it may be the secret.
+        None if is_safe(text) => Cow::Borrowed(text),
+        None => Cow::Borrowed(REDACTED),
+    });
+    parameters.collect::<Vec<_>>().join("&")
 }

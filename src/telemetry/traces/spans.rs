@@ -12,7 +12,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use super::trace::{Attempt, Recording};
 use super::{Ended, TraceSettings};
 use crate::route::PathMatch;
-use crate::telemetry::access::{AccessRecord, REDACTED};
+use crate::telemetry::access::{AccessRecord, redacted};
 use crate::telemetry::meters::{MethodLabel, Refusal};
 
 /// The most bytes of a text that a client chooses: a span is no place for a path of 64 KiB.
@@ -192,16 +192,9 @@ impl Own<'_> {
         }
     }
 
-    /// The query with the values of all parameters redacted but those that are safe.
+    /// The query with the values of all parameters redacted but those that the settings call safe.
     fn redacted(&self, query: &str) -> String {
-        let parameter = |text: &str| match text.split_once('=') {
-            Some((name, _)) if self.settings.safe_query_params.iter().any(|safe| safe == name) => text.to_owned(),
-            Some((name, _)) => format!("{name}={REDACTED}"),
-            // Without `=` the whole of it may be the secret.
-            None if self.settings.safe_query_params.iter().any(|safe| safe == text) => text.to_owned(),
-            None => REDACTED.to_owned(),
-        };
-        query.split('&').map(parameter).collect::<Vec<_>>().join("&")
+        redacted(query, |name| self.settings.safe_query_params.iter().any(|safe| safe == name))
     }
 }
 
