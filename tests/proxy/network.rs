@@ -3,14 +3,17 @@
 //!
 //! Run by `cargo test --test proxy network -- --ignored`. Needs root, and `ip` of iproute2.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::UdpSocket;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 use crate::support::backend::{Backend, read_request};
 use crate::support::client::{Raw, get};
@@ -41,6 +44,13 @@ fn set(name: &str, value: &str) {
     std::fs::write(&path, value).unwrap_or_else(|error| panic!("{path}: {error}"));
 }
 
+/// So many clients who ask for this host at once, each on a connection of its own; the statuses that they get.
+fn crowd(size: usize, gateway: &Gateway, host: &'static str) -> Vec<JoinHandle<io::Result<u16>>> {
+    let web = gateway.web();
+    let client = move |_| tokio::spawn(async move { Ok(get(web, host, "/").await?.status) });
+    (0..size).map(client).collect()
+}
+
 const ASK: &str = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
 
 /// Answers what it is asked when it is let.
@@ -52,9 +62,7 @@ async fn held_back(gate: &Arc<Semaphore>) -> Backend {
             let mut buffer = Vec::new();
             while read_request(&mut stream, &mut buffer).await.is_some() {
                 gate.acquire().await.expect("it stays").forget();
-                let _ =
-                    tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-                        .await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
             }
         }
     })
@@ -113,12 +121,7 @@ fn a_listen_queue_that_overflows_makes_clients_wait_and_loses_none() {
         let backend = Backend::named("app").await;
         let gateway = Gateway::start(&route("app", "a.example", "/", &[backend.port()]), &[]).await;
         gateway.signal("STOP");
-        let crowd: Vec<_> = (0..100)
-            .map(|_| {
-                let web = gateway.web();
-                tokio::spawn(async move { get(web, "a.example", "/").await.map(|answer| answer.status) })
-            })
-            .collect();
+        let crowd = crowd(100, &gateway, "a.example");
         eventually("the queue overflows", async || overflows() > 0).await;
         gateway.signal("CONT");
         for client in crowd {
@@ -149,6 +152,7 @@ async fn name_server(mood: Arc<AtomicU8>) {
     std::fs::write(&path, "nameserver 127.0.0.1\n").expect("a file");
     let mounted = Command::new("mount").arg("--bind").arg(&path).arg("/etc/resolv.conf").status();
     assert!(mounted.expect("mount runs").success());
+    std::fs::remove_file(path).expect("the mount keeps it");
     tokio::spawn(async move {
         let mut buffer = [0; 512];
         while let Ok((length, peer)) = socket.recv_from(&mut buffer).await {
@@ -204,12 +208,7 @@ fn a_name_server_that_fails_harms_its_names_alone_and_what_was_known_serves() {
         let ask = async |host: &'static str| get(gateway.web(), host, "/").await.expect("an answer").status;
         assert_eq!(ask("a.example").await, 200);
         let threads = gateway.threads();
-        let crowd: Vec<_> = (0..50)
-            .map(|_| {
-                let web = gateway.web();
-                tokio::spawn(async move { get(web, "named.example", "/").await.map(|answer| answer.status) })
-            })
-            .collect();
+        let crowd = crowd(50, &gateway, "named.example");
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert_eq!(ask("a.example").await, 200, "other routes notice nothing");
         assert!(gateway.threads() <= threads + 1, "one question at a time");
